@@ -1,0 +1,88 @@
+"""The units that a stage of the U-Net repeats."""
+
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+SLOPE = 0.01  # of the leaky ReLU
+
+
+class ResidualBlock(nn.Module):
+    """Two pre-activated 3 x 3 convolutions around a shortcut (He et al. 2016)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(inputs, momentum=0.01)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.bn2: nn.Module = nn.BatchNorm2d(outputs, momentum=0.01)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv1(F.leaky_relu_(self.bn1(x), SLOPE))
+        y = self.conv2(F.leaky_relu_(self.bn2(y), SLOPE))
+        return y.add_(self.shortcut(x))
+
+
+class SeparableBlock(nn.Module):
+    """Twice a pointwise, depthwise, pointwise convolution, each twice around a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first = SeparableConv(inputs, outputs)
+        self.second = SeparableConv(outputs, outputs)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.first(x).add_(self.shortcut(x))
+        z: Tensor = self.second(y)
+        return z.add_(y)
+
+
+class SeparableConv(nn.Module):
+    """Pre-activated pointwise, depthwise and pointwise convolutions (bytesep's MobileNet)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.bn2: nn.Module = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, groups=outputs, bias=False)
+        self.bn3: nn.Module = nn.BatchNorm2d(outputs)
+        self.conv3 = nn.Conv2d(outputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv1(F.leaky_relu_(self.bn1(x), SLOPE))
+        x = self.conv2(F.leaky_relu_(self.bn2(x), SLOPE))
+        y: Tensor = self.conv3(F.leaky_relu_(self.bn3(x), SLOPE))
+        return y
+
+
+class TransposedUpsample(nn.Module):
+    """Batch norm, ReLU (not leaky: that is how it was trained) and a transposed convolution."""
+
+    def __init__(self, inputs: int, outputs: int, scale: tuple[int, int]) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(inputs, momentum=0.01)
+        self.conv = nn.ConvTranspose2d(inputs, outputs, scale, stride=scale, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(F.relu_(self.bn(x)))  # (batch, outputs, height, width)
+        return y
+
+
+class NearestUpsample(nn.Module):
+    """Batch norm, leaky ReLU and a pointwise convolution, then each value repeated.
+
+    bytesep repeats first; nothing here looks at neighbours, so the order changes only the cost.
+    """
+
+    def __init__(self, inputs: int, outputs: int, scale: tuple[int, int]) -> None:
+        super().__init__()
+        self.scale = scale
+        self.bn = nn.BatchNorm2d(inputs, momentum=0.01)
+        self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(F.leaky_relu_(self.bn(x), SLOPE))
+        height, width = x.shape[-2] * self.scale[0], x.shape[-1] * self.scale[1]
+        return F.interpolate(x, size=(height, width), mode="nearest")

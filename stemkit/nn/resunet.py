@@ -1,0 +1,151 @@
+"""The decoupled ResUNet of Kong et al. 2021 (arXiv:2109.05418) and its MobileNet sibling."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from stemkit.nn.blocks import (
+    NearestUpsample,
+    ResidualBlock,
+    SeparableBlock,
+    TransposedUpsample,
+)
+from stemkit.nn.config import NetworkConfig
+from stemkit.nn.pqmf import PQMF
+from stemkit.nn.spectrogram import Spectrogram, decouple, fold_bins, magnitude, unfold_bins
+
+MAPS = 4  # what the head gives for each bin: |M|, Re M, Im M, Q
+
+
+class ResUNet(nn.Module):
+    """Separate a mix into `config.sources`: (batch, channels, frames) in, and out
+    (batch, sources, channels, frames).
+
+    The spectrum is float32 throughout; `unet` alone may be moved to another precision.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.pqmf = PQMF(config.band_count) if config.bands == "pqmf" else None
+        self.spectrogram = Spectrogram(config.n_fft, config.hop)
+        self.bn0 = nn.BatchNorm2d(config.n_fft // 2 + 1, momentum=0.01)
+        self.unet = UNet(config)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the sources, in the order of the output."""
+        return self.config.sources
+
+    def forward(self, mix: Tensor) -> Tensor:
+        frames = mix.shape[-1]
+        bands = 1 if self.pqmf is None else self.pqmf.bands
+        padded = max(frames, (self.config.n_fft // 2 + 1) * bands)  # what the STFT can reflect
+        spectra = self.analyze(F.pad(mix, (0, padded - frames)))
+        return self.synthesize(self.estimate(spectra), padded)[..., :frames]
+
+    def analyze(self, waves: Tensor) -> Tensor:
+        """Return the spectra of (batch, channels, frames): (batch, planes, time, freq, 2).
+
+        A plane is a channel, or a band of a channel where the waveform is filtered into bands.
+        """
+        spectra: Tensor = self.spectrogram(waves if self.pqmf is None else self.pqmf.analyze(waves))
+        return spectra
+
+    def synthesize(self, spectra: Tensor, frames: int) -> Tensor:
+        """Return the waves of (batch, sources, planes, time, freq, 2)."""
+        if self.pqmf is None:
+            return self.spectrogram.invert(spectra, frames)
+        bands = self.spectrogram.invert(spectra, self.pqmf.band_frames(frames))
+        waves = self.pqmf.synthesize(bands.flatten(1, 2), frames)  # (batch, sources*channels, ...)
+        return waves.reshape(len(waves), len(self.sources), -1, frames)
+
+    def estimate(self, spectra: Tensor) -> Tensor:
+        """Return (batch, sources, planes, time, freq, 2) of a mix's spectra."""
+        config = self.config
+        maps: Tensor = self.unet(self._features(spectra))
+        maps = maps[:, :, : spectra.shape[-3]].float()  # (batch, everything, time, freq)
+        maps = maps.reshape(
+            len(maps), len(config.sources), config.channels, MAPS, -1, *maps.shape[-2:]
+        ).transpose(3, 4)  # (batch, sources, channels, bands, 4, time, freq)
+        maps = unfold_bins(maps) if config.bands == "fold" else maps.flatten(2, 3)
+        maps = F.pad(maps, (0, 1))  # the last bin, which the U-Net never saw, stays silent
+        return decouple(maps, spectra[:, None], config.residual_magnitude)
+
+    def bin_frequencies_hz(self) -> Tensor:
+        """Return what frequency each bin of `analyze` stands for, (planes, freq)."""
+        config = self.config
+        bins = torch.arange(config.n_fft // 2 + 1) / (config.n_fft // 2)  # of a band's width
+        if config.bands != "pqmf":
+            return (bins * config.sample_rate / 2).expand(config.channels, -1)
+        band = torch.arange(config.band_count)[:, None]
+        place = torch.where(band % 2 == 0, band + bins, band + 1 - bins)  # odd bands are mirrored
+        return (place * config.sample_rate / 2 / config.band_count).repeat(config.channels, 1)
+
+    def _features(self, spectra: Tensor) -> Tensor:
+        x = magnitude(spectra)  # (batch, planes, time, freq)
+        x = torch.log1p(x) if self.config.magnitude == "log1p" else x
+        x = self.bn0(x.transpose(1, 3)).transpose(1, 3)  # normalised bin by bin
+        x = F.pad(x, (0, 0, 0, -x.shape[2] % self.config.pooled_frames))[..., :-1]
+        x = fold_bins(x, self.config.band_count) if self.config.bands == "fold" else x
+        return x.to(self.unet.dtype, memory_format=torch.channels_last)
+
+
+class UNet(nn.Module):
+    """The convolutional part: (batch, planes, time, freq) in, maps of the same size out."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        widths = config.stage_channels
+        planes = config.channels * config.band_count
+        scales = [(2, 2)] * (len(widths) - 1) + [(1, 2)]
+        block = ResidualBlock if config.block == "residual" else SeparableBlock
+        upsample = TransposedUpsample if config.block == "residual" else NearestUpsample
+
+        def blocks(inputs: int, outputs: int, count: int) -> nn.Sequential:
+            return nn.Sequential(
+                *(block(inputs if i == 0 else outputs, outputs) for i in range(count))
+            )
+
+        self.scales = scales
+        self.encoders = nn.ModuleList(
+            blocks(inputs, outputs, config.stage_blocks)
+            for inputs, outputs in zip((planes, *widths), widths, strict=False)
+        )
+        self.bottleneck = blocks(widths[-1], widths[-1], config.bottleneck_blocks)
+        self.upsamples = nn.ModuleList(
+            upsample(inputs, outputs, scale)
+            for inputs, outputs, scale in zip(
+                (widths[-1], *widths[:0:-1]), widths[::-1], scales[::-1], strict=True
+            )
+        )
+        self.decoders = nn.ModuleList(
+            blocks(2 * outputs, outputs, config.stage_blocks) for outputs in widths[::-1]
+        )
+        self.after = blocks(widths[0], widths[0], config.after_blocks)
+        self.head = nn.Conv2d(widths[0], len(config.sources) * planes * MAPS, 1)
+        self.apply(_initialize)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the convolutions, which the input must have."""
+        return self.head.weight.dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        for encoder, scale in zip(self.encoders, self.scales, strict=True):
+            x = encoder(x)
+            skips.append(x)
+            x = F.avg_pool2d(x, scale)  # (batch, width, time / 2, freq / 2)
+        x = self.bottleneck(x)
+        for upsample, decoder in zip(self.upsamples, self.decoders, strict=True):
+            x = decoder(torch.cat((upsample(x), skips.pop()), dim=1))
+        maps: Tensor = self.head(self.after(x))
+        return maps
+
+
+def _initialize(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,83 @@
+"""Waveforms to spectra and back. Complex numbers are real pairs in the last axis."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+
+class Spectrogram(nn.Module):
+    """The STFT of the last axis, with a periodic Hann window and centred, reflected frames."""
+
+    def __init__(self, n_fft: int, hop: int) -> None:
+        super().__init__()
+        self.n_fft = n_fft
+        self.hop = hop
+        window = torch.hann_window(n_fft, device="cpu")  # real, even in a network on "meta"
+        self.register_buffer("window", window, persistent=False)
+        self.window: Tensor
+
+    def forward(self, waves: Tensor) -> Tensor:
+        """Return (..., time, freq, 2) of (..., frames); `frames` is above n_fft // 2."""
+        flat = waves.reshape(-1, waves.shape[-1])
+        spectra = torch.stft(
+            flat, self.n_fft, self.hop, window=self.window, return_complex=True
+        )  # (n, freq, time)
+        pairs = torch.view_as_real(spectra).transpose(1, 2)  # (n, time, freq, 2)
+        return pairs.reshape(*waves.shape[:-1], *pairs.shape[1:])
+
+    def invert(self, spectra: Tensor, frames: int) -> Tensor:
+        """Return (..., frames) of (..., time, freq, 2)."""
+        flat = spectra.reshape(-1, *spectra.shape[-3:]).transpose(1, 2)  # (n, freq, time, 2)
+        waves = torch.istft(
+            torch.view_as_complex(flat.contiguous()),
+            self.n_fft,
+            self.hop,
+            window=self.window,
+            length=frames,
+        )
+        return waves.reshape(*spectra.shape[:-3], frames)
+
+
+def magnitude(pairs: Tensor) -> Tensor:
+    """Return |X| of (..., 2), never below 1e-5 so that X / |X| is finite."""
+    return pairs.square().sum(-1).clamp(min=1e-10).sqrt()
+
+
+def fold_bins(x: Tensor, bands: int) -> Tensor:
+    """Stack `bands` equal parts of the last axis behind each channel.
+
+    (batch, channels, time, freq) gives (batch, channels * bands, time, freq / bands).
+    """
+    batch, channels, time, freq = x.shape
+    x = x.reshape(batch, channels, time, bands, freq // bands).transpose(2, 3)
+    return x.reshape(batch, channels * bands, time, freq // bands)
+
+
+def unfold_bins(x: Tensor) -> Tensor:
+    """Undo `fold_bins` on (..., bands, k, time, freq): returns (..., k, time, bands * freq)."""
+    return x.movedim(-4, -2).flatten(-2)
+
+
+def decouple(maps: Tensor, spectra: Tensor, residual_magnitude: str) -> Tensor:
+    """Apply the decoupled mask of Kong et al. 2021, section 3.
+
+    `maps` is (..., 4, time, freq): the network's |M|, Re M, Im M and Q before their activations;
+    `spectra` is X, (..., time, freq, 2); leading axes broadcast. Returns Y, (..., time, freq, 2).
+
+        |Y| = relu(sigmoid(|M|) |X| + Q)
+        angle Y = angle X + angle M,  with  cos M, sin M = (tanh Re M, tanh Im M) / their norm
+
+    Q, the residual magnitude, is what lets |Y| exceed |X|. The published sub-band networks bound
+    it by a tanh; the ISMIR 2021 one leaves it linear.
+    """
+    gain, real, imag, extra = maps.unbind(-3)  # each (..., time, freq)
+    real, imag = torch.tanh(real), torch.tanh(imag)
+    extra = torch.tanh(extra) if residual_magnitude == "tanh" else extra
+    size = magnitude(spectra)
+    target = F.relu(size * torch.sigmoid(gain) + extra)
+    turn = (real.square() + imag.square()).clamp(min=1e-20).sqrt()
+    scale = target / (size * turn)
+    x_real, x_imag = spectra.unbind(-1)
+    return torch.stack(
+        ((x_real * real - x_imag * imag) * scale, (x_imag * real + x_real * imag) * scale), dim=-1
+    )
