@@ -1,0 +1,127 @@
+"""From a model's name to its network; nothing here downloads."""
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from stemkit.errors import CheckpointError, ModelError
+from stemkit.nn.checkpoints import load_checkpoint
+from stemkit.nn.config import NetworkConfig
+from stemkit.nn.resunet import ResUNet
+from stemkit.weights.cache import check_bytes, is_bundled, weights_path
+from stemkit.weights.registry import (
+    WEIGHTS_SUFFIXES,
+    ModelCard,
+    list_checkpoint_cards,
+    read_card,
+)
+
+
+class Bag(nn.Module):
+    """Several networks that each give some of the stems: (batch, channels, frames) in, and out
+    (batch, sources, channels, frames).
+
+    `config` is the first member's with the sources of all: what members must agree on, their
+    sample rate, channels and pooling grid, can be read there. Raises CheckpointError where they
+    disagree or give the same stem twice.
+    """
+
+    def __init__(self, members: list[ResUNet]) -> None:
+        super().__init__()
+        configs = [member.config for member in members]
+        for config in configs[1:]:
+            _check_alike(configs[0], config)
+        sources = tuple(source for config in configs for source in config.sources)
+        self.config: NetworkConfig = dataclasses.replace(configs[0], sources=sources)
+        self.members = nn.ModuleList(members)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the sources, in the order of the output."""
+        return self.config.sources
+
+    def forward(self, mix: Tensor) -> Tensor:
+        return torch.cat([member(mix) for member in self.members], dim=1)
+
+
+def load_network(name_or_path: str | Path) -> ResUNet | Bag:
+    """Return the network of a model, or of a .safetensors file of stemkit's own, in eval mode.
+
+    It maps (batch, channels, frames) at `config.sample_rate` to (batch, sources, channels,
+    frames). A string is a model's name unless it has a '/' or ends as a weights file does.
+    Raises UnknownModelError, ModelError where the model isn't installed, and CheckpointError
+    where a file isn't what it says. Never downloads.
+    """
+    if isinstance(name_or_path, Path) or _looks_like_path(name_or_path):
+        return _load_file(Path(name_or_path))
+    return load_card(read_card(name_or_path))
+
+
+def load_card(card: ModelCard) -> ResUNet | Bag:
+    """Return the network of a card, in eval mode; see `load_network`."""
+    networks = [_load_part(part, card.name) for part in list_checkpoint_cards(card)]
+    return Bag(networks).eval() if card.members else networks[0]
+
+
+def verify_model(card: ModelCard) -> None:
+    """Raise ModelError unless each file of a model is here, undamaged, and loads strictly."""
+    for part in list_checkpoint_cards(card):
+        _require_file(part, card.name)
+        check_bytes(part)
+    load_card(card)
+
+
+def _looks_like_path(text: str) -> bool:
+    return "/" in text or "\\" in text or text.lower().endswith(WEIGHTS_SUFFIXES)
+
+
+def _load_file(path: Path) -> ResUNet:
+    if not path.is_file():
+        raise ModelError(f"no weights file {path}; give a model's name or a file that exists")
+    if path.suffix != ".safetensors":
+        raise CheckpointError(
+            f"{path} doesn't say what network it fills; run: "
+            f"stemkit models add {path} --architecture A --sources S"
+        )
+    return load_checkpoint(path).eval()
+
+
+def _load_part(card: ModelCard, asked: str) -> ResUNet:
+    path = _require_file(card, asked)
+    own_format = path.suffix == ".safetensors"
+    network = load_checkpoint(
+        path, None if own_format else card.architecture, None if own_format else card.sources
+    )
+    if network.config.sources != card.sources:
+        raise CheckpointError(
+            f"{path} gives {', '.join(network.config.sources)}, "
+            f"but its card says {', '.join(card.sources)}"
+        )
+    return network.eval()
+
+
+def _require_file(card: ModelCard, asked: str) -> Path:
+    path = weights_path(card)
+    if not path.is_file():
+        remedy = "reinstall stemkit" if is_bundled(card) else f"run: stemkit models pull {asked}"
+        raise ModelError(f"model {card.name!r} isn't installed; {remedy}")
+    return path
+
+
+def _check_alike(first: NetworkConfig, other: NetworkConfig) -> None:
+    for trait in ("sample_rate", "channels", "grid_samples"):
+        ours, theirs = getattr(first, trait), getattr(other, trait)
+        if ours != theirs:
+            raise CheckpointError(
+                f"the networks of a bag must share their {trait}, not {ours} for "
+                f"{', '.join(first.sources)} and {theirs} for {', '.join(other.sources)}"
+            )
+
+
+def read_sources(name_or_path: str | Path) -> tuple[str, ...]:
+    """Return the sources of a model, from its card where it has one; see `load_network`."""
+    if isinstance(name_or_path, Path) or _looks_like_path(name_or_path):
+        return _load_file(Path(name_or_path)).sources
+    return read_card(name_or_path).sources

@@ -1,0 +1,183 @@
+"""`load_network` gives the network of a name or a file, and never downloads."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import stemkit
+from stemkit.errors import CheckpointError, ModelError, UnknownModelError
+from stemkit.weights.add import AddOptions, add_model
+from stemkit.weights.cache import weights_path
+from stemkit.weights.models import Bag, load_network, verify_model
+from stemkit.weights.registry import read_card
+from tests.weights.server import MisbehavingServer, send
+from tests.weights.shelf import (
+    assert_same_weights,
+    card_text,
+    put_bag,
+    put_card,
+    remote_card,
+    save_mobilenet,
+    save_small,
+    small_network,
+)
+
+MIX = torch.randn(2, 2, 5000, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small only lose time by sharing their work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def put_published(name: str, seed: int = 0) -> torch.nn.Module:
+    """Put random weights where those of a published checkpoint would be pulled to."""
+    card = read_card(name)
+    return save_mobilenet(weights_path(card), *card.sources, seed=seed)
+
+
+def test_file_loads_as_the_network_that_wrote_it(tmp_path: Path) -> None:
+    written = save_small(tmp_path / "m.safetensors", "vocals", "drums")
+    for given in (tmp_path / "m.safetensors", str(tmp_path / "m.safetensors")):
+        network = load_network(given)
+        assert network.config == written.config
+        assert not network.training
+        torch.testing.assert_close(network(MIX), written(MIX))
+
+
+def test_name_loads_the_file_of_its_card() -> None:
+    written = put_published("mobilenet-subband-vocals")
+    network = stemkit.load_network("mobilenet-subband-vocals")
+    assert network.sources == ("vocals",)
+    assert_same_weights(network, written)
+
+
+def test_published_bag_holds_the_published_pair() -> None:
+    vocals = put_published("mobilenet-subband-vocals", seed=1)
+    accompaniment = put_published("mobilenet-subband-accompaniment", seed=2)
+    bag = load_network("mobilenet-subband")
+    assert bag.sources == bag.config.sources == ("vocals", "accompaniment")
+    assert isinstance(bag, Bag)
+    assert_same_weights(bag.members[0], vocals)
+    assert_same_weights(bag.members[1], accompaniment)
+
+
+def test_bag_is_the_stack_of_its_members(tmp_path: Path) -> None:
+    members = []
+    for seed, name in enumerate(("drums", "bass", "other")):
+        members.append(save_small(tmp_path / f"{name}.safetensors", name, seed=seed))
+        add_model(tmp_path / f"{name}.safetensors", AddOptions())
+    put_bag("m", ["drums", "bass", "other"], ["drums", "bass", "other"])
+    bag = load_network("m")
+    assert not any(module.training for module in bag.modules())
+    estimate = bag(MIX)
+    assert estimate.shape == (2, 3, 2, MIX.shape[-1])
+    for index, member in enumerate(members):
+        torch.testing.assert_close(estimate[:, index], member(MIX)[:, 0])
+
+
+def test_bag_takes_members_of_several_sources() -> None:
+    bag = Bag([small_network("vocals", "drums"), small_network("bass")])
+    assert bag.sources == ("vocals", "drums", "bass")
+    assert bag(MIX).shape == (2, 3, 2, MIX.shape[-1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sample_rate": 48000}, "share their sample_rate, not 44100 .* and 48000"),
+        ({"channels": 1}, "share their channels, not 2 .* and 1"),
+        ({"hop": 32}, "share their grid_samples, not 128 .* and 64"),
+        ({"stage_channels": (2, 2, 2)}, "share their grid_samples, not 128 .* and 256"),
+    ],
+)
+def test_bag_of_networks_that_differ_is_refused(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(CheckpointError, match=words):
+        Bag([small_network("vocals"), small_network("drums", changes=changes)])
+
+
+def test_bag_that_gives_a_stem_twice_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="distinct sources"):
+        Bag([small_network("vocals"), small_network("vocals")])
+
+
+def test_model_that_is_not_here_says_how_to_pull_it(server: MisbehavingServer) -> None:
+    remote_card("m", url=server.tell("/file", send(b"x")), md5="0" * 32)
+    with pytest.raises(ModelError, match=r"'m' isn't installed; run: stemkit models pull m$"):
+        load_network("m")
+    assert server.counts == {}
+
+
+def test_bag_of_which_a_member_is_missing_says_how_to_pull_the_bag() -> None:
+    put_published("mobilenet-subband-vocals")
+    with pytest.raises(ModelError, match=r"run: stemkit models pull mobilenet-subband$"):
+        load_network("mobilenet-subband")
+
+
+def test_unknown_name_is_an_error() -> None:
+    with pytest.raises(UnknownModelError, match="did you mean 'stemkit-small'"):
+        load_network("stemkit-smal")
+
+
+@pytest.mark.parametrize("name", ["missing.safetensors", "missing.pth", "folder/missing"])
+def test_missing_file_is_named(name: str) -> None:
+    with pytest.raises(ModelError, match=f"no weights file {name}"):
+        load_network(name)
+
+
+def test_file_without_a_config_must_be_added_first(tmp_path: Path) -> None:
+    save_mobilenet(tmp_path / "m.pth", "vocals")
+    with pytest.raises(CheckpointError, match=r"run: stemkit models add .*m\.pth --architecture"):
+        load_network(tmp_path / "m.pth")
+
+
+def test_file_of_other_sources_than_its_card_is_refused(tmp_path: Path) -> None:
+    save_small(tmp_path / "m.safetensors", "drums")
+    card = add_model(tmp_path / "m.safetensors", AddOptions())
+    text = (weights_path(card).with_suffix(".toml")).read_text()
+    put_card("m", text.replace("drums", "vocals"))
+    with pytest.raises(CheckpointError, match="gives drums, but its card says vocals"):
+        load_network("m")
+
+
+def test_whole_model_verifies() -> None:
+    put_published("mobilenet-subband-vocals")
+    verify_model(read_card("mobilenet-subband-vocals"))
+
+
+def test_one_flipped_bit_is_found(tmp_path: Path) -> None:
+    save_small(tmp_path / "m.safetensors", "vocals")
+    card = add_model(tmp_path / "m.safetensors", AddOptions())
+    verify_model(card)
+    content = bytearray(weights_path(card).read_bytes())
+    content[-1] ^= 1
+    weights_path(card).write_bytes(content)
+    load_network("m")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        verify_model(card)
+
+
+def test_whole_file_that_does_not_fill_its_network_is_found(tmp_path: Path) -> None:
+    save_mobilenet(tmp_path / "m.pth", "vocals")
+    card = add_model(tmp_path / "m.pth", AddOptions("mobilenet-subband", ("vocals",)))
+    text = card_text("m", sha256=card.weights.sha256 if card.weights else "")
+    put_card("m", text.replace("mobilenet-subband", "stemkit-small"))
+    with pytest.raises(CheckpointError, match="key"):
+        verify_model(read_card("m"))
+
+
+def test_bundled_model_is_what_its_card_says() -> None:
+    card = read_card("stemkit-small")
+    if not weights_path(card).is_file():
+        pytest.skip("the bundled weights are not trained yet")
+    assert card.weights is not None
+    assert card.weights.sha256
+    assert "PLACEHOLDER" not in f"{card.training_data} {card.notes}"
+    assert card.scores
+    verify_model(card)
