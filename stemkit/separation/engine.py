@@ -1,0 +1,141 @@
+"""Blocks of a song in, blocks of its stems out, at the song's own rate and channels.
+
+Arrays, files and live streams all go this way; nothing has a second path for "long".
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+import numpy as np
+from torch import nn
+
+from stemkit.audio.resample import Resampler
+from stemkit.errors import NonFiniteError
+from stemkit.nn.config import NetworkConfig
+from stemkit.samples import Samples
+from stemkit.separation.channels import join_pairs, split_pairs
+from stemkit.separation.device import choose_placement
+from stemkit.separation.options import EngineOptions
+from stemkit.separation.predictor import Predictor
+from stemkit.separation.queue import SampleQueue
+from stemkit.separation.segments import Segmenter, Stitcher, plan_segments
+from stemkit.separation.stems import Stems, choose_recipes
+
+
+class Engine:
+    """A model ready to separate songs; one serves any number of songs and threads."""
+
+    def __init__(self, network: nn.Module, options: EngineOptions | None = None) -> None:
+        options = options or EngineOptions()
+        config = cast(NetworkConfig, network.config)
+        self.sources = config.sources
+        self.sample_rate = config.sample_rate
+        self.recipes = choose_recipes(config.sources, options.stems)
+        self.batch_size = options.batch_size
+        self.plan = plan_segments(
+            options.segment_seconds,
+            options.overlap_seconds,
+            config.sample_rate,
+            config.grid_samples,
+        )
+        self.placement = choose_placement(options.device, options.precision)
+        self.predictor = Predictor(network, self.placement, options.batch_size)
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The names of the stems that come out, in order."""
+        return tuple(recipe.name for recipe in self.recipes)
+
+    def separate(self, mix: Samples, sample_rate: int) -> Stems:
+        """Return the stems of a whole song, each of the shape of `mix`, (channels, frames)."""
+        nothing = dict.fromkeys(self.stems, mix[:, :0])
+        parts = [nothing, *self.separate_blocks([mix], sample_rate)]
+        return {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in self.stems}
+
+    def separate_blocks(self, blocks: Iterable[Samples], sample_rate: int) -> Iterator[Stems]:
+        """Yield the stems of a song that comes in blocks of (channels, frames).
+
+        Together they have the song's frames, channels and rate, without lag. Raises NonFiniteError
+        for NaN or infinity in the song, and DeviceError.
+        """
+        stream: StemStream | None = None
+        for block in blocks:
+            stream = stream or StemStream(self, sample_rate, len(block))
+            yield from stream.push(block)
+        if stream is not None:
+            yield from stream.flush()
+
+
+class StemStream:
+    """One song on its way through an engine."""
+
+    def __init__(self, engine: Engine, sample_rate: int, channels: int) -> None:
+        planes = channels + channels % 2
+        self._engine = engine
+        self._channels = channels
+        self._sample_rate = sample_rate
+        self._frames_in = 0
+        self._mix = SampleQueue()  # what has no stems yet
+        self._down = Resampler(sample_rate, engine.sample_rate, planes)
+        self._up = Resampler(engine.sample_rate, sample_rate, len(engine.sources) * planes)
+        self._segmenter = Segmenter(engine.plan)
+        self._stitcher = Stitcher(engine.plan)
+        self._waiting: list[Samples] = []
+
+    def push(self, block: Samples) -> Iterator[Stems]:
+        """Yield what `block`, (channels, frames), completes; often nothing."""
+        self._check(block)
+        self._frames_in += block.shape[1]
+        self._mix.push(block)
+        yield from self._advance(self._segmenter.push(self._down.process(split_pairs(block))))
+
+    def flush(self) -> Iterator[Stems]:
+        """Yield the rest of the song."""
+        yield from self._advance(self._segmenter.push(self._down.flush()))
+        yield from self._advance(self._segmenter.flush(), last=True)
+        tail = self._stitcher.flush()
+        if tail is not None:
+            yield from self._release(self._up.process(_stack(tail)))
+        yield from self._release(self._up.flush(self._frames_in))
+
+    def _check(self, block: Samples) -> None:
+        if not np.isfinite(block).all():
+            first = int(np.argmin(np.isfinite(block).all(axis=0))) + self._frames_in
+            seconds = first / self._sample_rate
+            raise NonFiniteError(f"NaN or infinity at {seconds:.3f} s (frame {first})")
+
+    def _advance(self, segments: Iterator[Samples], *, last: bool = False) -> Iterator[Stems]:
+        """Separate the segments that fill a batch, or all of them, and yield what is settled."""
+        pairs = (self._channels + 1) // 2
+        for segment in segments:
+            self._waiting.append(segment)
+            if len(self._waiting) * pairs >= self._engine.batch_size:
+                yield from self._separate_waiting()
+        if last:
+            yield from self._separate_waiting()
+
+    def _separate_waiting(self) -> Iterator[Stems]:
+        pairs = (self._channels + 1) // 2
+        halves = [half for segment in self._waiting for half in np.split(segment, pairs)]
+        self._waiting = []
+        found = self._engine.predictor.predict(halves)  # each (sources, 2, frames)
+        for first in range(0, len(found), pairs):
+            whole = np.concatenate(found[first : first + pairs], axis=1)
+            settled = self._stitcher.push(whole)  # (sources, planes, frames)
+            yield from self._release(self._up.process(_stack(settled)))
+
+    def _release(self, planes: Samples) -> Iterator[Stems]:
+        """Yield the stems of (sources * planes, frames), which are the next of the song."""
+        frames = planes.shape[1]
+        if frames == 0:
+            return
+        mix = self._mix.take(frames)
+        shape = (len(self._engine.sources), -1, frames)
+        estimates = join_pairs(planes.reshape(shape), self._channels)
+        sources = dict(zip(self._engine.sources, estimates, strict=True))
+        yield {recipe.name: recipe.make(mix, sources) for recipe in self._engine.recipes}
+
+
+def _stack(sources: Samples) -> Samples:
+    """Return (sources * planes, frames) of (sources, planes, frames)."""
+    return sources.reshape(sources.shape[0] * sources.shape[1], sources.shape[2])

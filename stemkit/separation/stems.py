@@ -1,0 +1,64 @@
+"""Which stems a model can give, and which of its sources each one needs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stemkit.errors import OptionError
+from stemkit.samples import Samples
+
+Stems = dict[str, Samples]
+"""Samples of each stem, all of one shape (channels, frames)."""
+
+COMPLEMENTS = {"accompaniment": "vocals", "vocals": "accompaniment"}
+RESIDUAL = "residual"
+
+
+@dataclass(frozen=True)
+class StemRecipe:
+    """A stem: one of the model's sources, or the mix minus some of them."""
+
+    name: str
+    subtracted: tuple[str, ...] = ()
+
+    def make(self, mix: Samples, sources: Stems) -> Samples:
+        """Return the stem; `mix` and each of `sources` have its shape."""
+        if not self.subtracted:
+            return sources[self.name]
+        rest = mix.astype(np.float64)
+        for source in self.subtracted:
+            rest -= sources[source]
+        return rest.astype(np.float32)
+
+
+def choose_recipes(
+    sources: tuple[str, ...], wanted: tuple[str, ...] | None
+) -> tuple[StemRecipe, ...]:
+    """Return how to make each wanted stem from a model's sources.
+
+    A stem that the model doesn't give is the mix minus the rest: "accompaniment" without the
+    vocals, "vocals" without the accompaniment, and "residual" without every other stem that is
+    wanted (alone: without every source). By default a model's own stems are wanted, and the
+    complement of a model that gives only vocals or only accompaniment. Raises OptionError for any
+    other name and for one that is given twice.
+    """
+    if wanted is None:
+        alone = COMPLEMENTS.get(sources[0]) if len(sources) == 1 else None
+        wanted = (*sources, alone) if alone else sources
+    if not wanted or len(set(wanted)) != len(wanted):
+        raise OptionError(f"name each stem once, not {', '.join(wanted) or 'nothing'}")
+    return tuple(_choose_recipe(stem, sources, wanted) for stem in wanted)
+
+
+def _choose_recipe(stem: str, sources: tuple[str, ...], wanted: tuple[str, ...]) -> StemRecipe:
+    if stem in sources:
+        return StemRecipe(stem)
+    if COMPLEMENTS.get(stem) in sources:
+        return StemRecipe(stem, (COMPLEMENTS[stem],))
+    if stem == RESIDUAL:
+        given = tuple(source for source in sources if source in wanted)
+        return StemRecipe(stem, given or sources)
+    possible = [*sources, *(s for s, other in COMPLEMENTS.items() if other in sources), RESIDUAL]
+    raise OptionError(
+        f"this model has no stem {stem!r}; choose from: {', '.join(dict.fromkeys(possible))}"
+    )
