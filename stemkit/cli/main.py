@@ -1,0 +1,62 @@
+"""`stemkit`: the group of commands, and what becomes of an error."""
+
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from stemkit import __version__
+from stemkit.cli.models import models
+from stemkit.cli.separate import separate
+from stemkit.cli.train import train
+from stemkit.errors import OptionError, PlanError, StemkitError
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="stemkit")
+def stemkit() -> None:
+    """Separate a music library into stems: every file whole or not at all, in bounded memory."""
+
+
+stemkit.add_command(separate)
+stemkit.add_command(models)
+stemkit.add_command(train)
+
+
+def main() -> NoReturn:
+    """Run the command line; every error becomes one line on stderr and an exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    try:
+        result: object = stemkit.main(arguments, prog_name="stemkit", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (OptionError, PlanError) as error:
+        return _complain(error, USAGE)
+    except StemkitError as error:
+        return _complain(error, FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted: nothing that was begun is left half-written", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:  # as in `stemkit models list | head`
+        sys.stderr.close()
+        return FAILED
+    return result if isinstance(result, int) else 0
+
+
+def _complain(error: StemkitError, code: int) -> int:
+    click.echo(f"error: {' '.join(str(error).split())}", err=True)
+    return code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,147 @@
+"""Names are decided before any work, and no two outputs are one."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from stemkit.batch.jobs import Naming, Plan, plan_jobs
+from stemkit.errors import OptionError, PlanError
+
+STEMS = ("vocals", "accompaniment")
+
+
+def write_song(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.zeros((100, 2)), 44100)
+    return path
+
+
+def name(output: Path, template: str = "{folder}/{track}/{stem}") -> Naming:
+    return Naming(output, STEMS, ".wav", "m", template)
+
+
+def targets(plan: Plan, output: Path) -> list[str]:
+    found = [target for job in plan.jobs for target in job.targets.values()]
+    return [target.relative_to(output).as_posix() for target in found if "vocals" in target.name]
+
+
+def test_the_tree_is_mirrored_and_what_is_no_audio_is_counted(tmp_path: Path) -> None:
+    library, out = tmp_path / "library", tmp_path / "out"
+    write_song(library / "top.wav")
+    write_song(library / "a" / "deep" / "song.flac")
+    for junk in ("._top.wav", ".DS_Store", "cover.jpg", "a/notes.txt"):
+        (library / junk).write_bytes(b"\xff\xd8\xff\xe0 junk")
+    (library / "empty.wav").touch()  # claims to be audio: it fails when its turn comes
+    plan = plan_jobs([library], name(out), overwrite=False)
+    assert targets(plan, out) == [
+        "empty/vocals.wav",
+        "top/vocals.wav",
+        "a/deep/song/vocals.wav",
+    ]
+    skipped = {path.name for path in plan.not_audio}
+    assert skipped == {"._top.wav", ".DS_Store", "cover.jpg", "notes.txt"}
+
+
+def test_one_name_in_two_formats_is_told_apart_by_its_extension(tmp_path: Path) -> None:
+    for extension in ("wav", "flac", "ogg"):
+        write_song(tmp_path / "in" / f"song.{extension}")
+    write_song(tmp_path / "in" / "other.wav")
+    plan = plan_jobs([tmp_path / "in"], name(tmp_path / "out"), overwrite=False)
+    assert sorted(targets(plan, tmp_path / "out")) == [
+        "other/vocals.wav",
+        "song.flac/vocals.wav",
+        "song.ogg/vocals.wav",
+        "song.wav/vocals.wav",
+    ]
+
+
+def test_one_name_in_two_inputs_is_told_apart_by_their_folders(tmp_path: Path) -> None:
+    one, two = write_song(tmp_path / "a" / "01.wav"), write_song(tmp_path / "b" / "01.wav")
+    expected = ["a/01.wav/vocals.wav", "b/01.wav/vocals.wav"]
+    for inputs in ([one, two], [tmp_path / "a", tmp_path / "b"]):
+        assert (
+            targets(plan_jobs(inputs, name(tmp_path / "o"), overwrite=False), tmp_path / "o")
+            == expected
+        )
+
+
+def test_names_that_differ_only_in_case_never_share_an_output(tmp_path: Path) -> None:
+    write_song(tmp_path / "in" / "Song.wav")
+    write_song(tmp_path / "in" / "song.wav")
+    with pytest.raises(PlanError, match=r"Song\.wav and .*song\.wav would share"):
+        plan_jobs([tmp_path / "in"], name(tmp_path / "out"), overwrite=False)
+
+
+def test_a_song_that_is_named_twice_is_one_job(tmp_path: Path) -> None:
+    song = write_song(tmp_path / "in" / "song.wav")
+    (tmp_path / "in" / "again.wav").symlink_to(song)
+    plan = plan_jobs([tmp_path / "in", song], name(tmp_path / "out"), overwrite=False)
+    assert len(plan.jobs) == 1
+
+
+def test_the_output_folder_is_not_an_input(tmp_path: Path) -> None:
+    write_song(tmp_path / "song.wav")
+    write_song(tmp_path / "stems" / "song" / "vocals.wav")
+    plan = plan_jobs([tmp_path], name(tmp_path / "stems"), overwrite=False)
+    assert [job.source.name for job in plan.jobs] == ["song.wav"]
+
+
+def test_songs_whose_stems_are_there_are_left_alone_unless_asked(tmp_path: Path) -> None:
+    song, out = write_song(tmp_path / "song.wav"), tmp_path / "out"
+    write_song(out / "song" / "vocals.wav")
+    assert len(plan_jobs([song], name(out), overwrite=False).jobs) == 1  # one stem is missing
+    write_song(out / "song" / "accompaniment.wav")
+    done = plan_jobs([song], name(out), overwrite=False)
+    assert (done.jobs, done.done) == ((), (song,))
+    assert len(plan_jobs([song], name(out), overwrite=True).jobs) == 1
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["../{track}/{stem}", "/tmp/{track}/{stem}", "a/../../{track}/{stem}", "{folder}/../../{stem}"],
+)
+def test_no_template_leads_outside(tmp_path: Path, template: str) -> None:
+    song = write_song(tmp_path / "in" / "song.wav")
+    with pytest.raises(PlanError, match="outside"):
+        plan_jobs([song], name(tmp_path / "out", template), overwrite=False)
+
+
+def test_no_link_in_the_output_leads_outside(tmp_path: Path) -> None:
+    song = write_song(tmp_path / "in" / "song.wav")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "song").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PlanError, match="outside"):
+        plan_jobs([song], name(tmp_path / "out"), overwrite=False)
+
+
+@pytest.mark.parametrize("odd", ["...wav", ".. .wav", "{stem}.wav", "%s.wav", "a\nb.wav", "-o.wav"])
+def test_odd_file_names_stay_inside(tmp_path: Path, odd: str) -> None:
+    write_song(tmp_path / "in" / "plain.wav").rename(tmp_path / "in" / odd)
+    plan = plan_jobs([tmp_path / "in"], name(tmp_path / "out"), overwrite=False)
+    target = plan.jobs[0].targets["vocals"]
+    assert os.path.normpath(target) == str(target)
+    assert target.parent.parent == tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{track}", "{artist}/{stem}", "{stem", "{track.__class__}/{stem}", "{track:>5}{stem}"],
+)
+def test_a_template_that_can_not_work_is_refused(tmp_path: Path, template: str) -> None:
+    with pytest.raises(OptionError, match="template"):
+        name(tmp_path, template)
+
+
+def test_an_output_never_replaces_an_input(tmp_path: Path) -> None:
+    song = write_song(tmp_path / "song" / "vocals.wav")
+    with pytest.raises(PlanError, match="replace the input"):
+        plan_jobs([song], name(tmp_path, "song/{stem}"), overwrite=True)
+
+
+def test_an_input_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="no file or folder"):
+        plan_jobs([tmp_path / "gone.wav"], name(tmp_path), overwrite=False)
