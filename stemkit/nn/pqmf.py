@@ -27,7 +27,7 @@ class PQMF(nn.Module):
 
     def band_frames(self, frames: int) -> int:
         """Return the length of each band of a waveform of `frames`."""
-        return (frames + TAPS - self.bands) // self.bands + 1
+        return (frames + TAPS) // self.bands
 
     def analyze(self, waves: Tensor) -> Tensor:
         """Return (batch, channels * bands, band_frames) of (batch, channels, frames)."""
