@@ -20,6 +20,7 @@ from stemkit.separation.predictor import Predictor
 from stemkit.separation.queue import SampleQueue
 from stemkit.separation.segments import Segmenter, Stitcher, plan_segments
 from stemkit.separation.stems import Stems, choose_recipes
+from stemkit.weights.models import Bag
 
 
 class Engine:
@@ -27,10 +28,12 @@ class Engine:
 
     def __init__(self, network: nn.Module, options: EngineOptions | None = None) -> None:
         options = options or EngineOptions()
+        self.recipes = choose_recipes(cast(NetworkConfig, network.config).sources, options.stems)
+        if isinstance(network, Bag):  # a network whose stems nobody wants needn't run
+            network = network.select({name for recipe in self.recipes for name in recipe.needed})
         config = cast(NetworkConfig, network.config)
         self.sources = config.sources
         self.sample_rate = config.sample_rate
-        self.recipes = choose_recipes(config.sources, options.stems)
         self.batch_size = options.batch_size
         self.plan = plan_segments(
             options.segment_seconds,

@@ -21,6 +21,11 @@ class StemRecipe:
     name: str
     subtracted: tuple[str, ...] = ()
 
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The sources that it is made of."""
+        return self.subtracted or (self.name,)
+
     def make(self, mix: Samples, sources: Stems) -> Samples:
         """Return the stem; `mix` and each of `sources` have its shape."""
         if not self.subtracted:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,11 @@ class Bag(nn.Module):
     def sources(self) -> tuple[str, ...]:
         """The names of the sources, in the order of the output."""
         return self.config.sources
+
+    def select(self, sources: set[str]) -> "Bag":
+        """Return the bag of those members that give any of `sources`."""
+        members = [cast(ResUNet, member) for member in self.members]
+        return Bag([member for member in members if sources & set(member.sources)])
 
     def forward(self, mix: Tensor) -> Tensor:
         return torch.cat([member(mix) for member in self.members], dim=1)

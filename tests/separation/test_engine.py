@@ -11,6 +11,7 @@ from stemkit.errors import DeviceError, NonFiniteError, OptionError
 from stemkit.samples import Samples
 from stemkit.separation.engine import Engine
 from stemkit.separation.options import EngineOptions
+from stemkit.weights.models import Bag
 from tests.separation.networks import TINY, Scaled, make_scaled, make_tiny
 
 SHORT = EngineOptions(device="cpu", precision="float32", segment_seconds=0.5, overlap_seconds=0.1)
@@ -180,6 +181,17 @@ def test_a_stem_that_the_model_lacks_is_the_rest(
     assert list(stems) == list(gains)
     for name, gain in gains.items():
         np.testing.assert_allclose(stems[name], mix * gain, atol=1e-6)
+
+
+def test_a_bag_runs_only_the_networks_that_are_needed() -> None:
+    mix = music(30_000)
+    pair = Bag([make_tiny(("vocals",)), make_tiny(("accompaniment",))])
+    both = Engine(pair, SHORT).separate(mix, 44100)
+    for stems, run in ((("vocals",), ("vocals",)), (("residual", "vocals"), ("vocals",))):
+        engine = Engine(pair, dataclasses.replace(SHORT, stems=stems))
+        assert engine.sources == run
+        np.testing.assert_array_equal(engine.separate(mix, 44100)["vocals"], both["vocals"])
+    assert Engine(pair, SHORT).sources == ("vocals", "accompaniment")
 
 
 @pytest.mark.parametrize("wanted", [("drums",), ("vocals", "vocals"), ()])
