@@ -9,6 +9,8 @@ import argparse
 import importlib
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,28 +26,52 @@ from stemkit.samples import Samples
 from stemkit.separation.engine import Engine
 from stemkit.separation.options import EngineOptions, Precision
 from tests.nn.oracle import build_bytesep
+from tests.nn.seeded import fill
 
 RATE = 44100
 
 
+CONTENDERS = ("bytesep", "float32", "auto", "small float32", "small auto")
+
+
 def main() -> None:
-    """Run each contender in turn and print the table."""
+    """Run each contender in turn, each time in a process of its own, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--architecture", default="resunet143-subband")
+    parser.add_argument("--contender", choices=CONTENDERS, help="Run this one, here, once.")
+    parser.add_argument("--output", type=Path, help="Where its output goes.")
     options = parser.parse_args()
-    mix = make_mix(options.seconds)
+    if options.contender:
+        run_contender(options.contender, options.architecture, options.seconds, options.output)
+        return
+    seconds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = {name: Path(folder) / f"{name}.npy" for name in CONTENDERS}
+        for _ in range(options.turns):
+            for name in CONTENDERS:
+                command = [sys.executable, "-m", "tests.benchmarks.speed", "--contender", name]
+                command += ["--architecture", options.architecture]
+                command += ["--seconds", str(options.seconds), "--output", str(outputs[name])]
+                found = subprocess.run(command, check=True, capture_output=True, text=True)
+                seconds[name].append(float(found.stdout.split()[-1]))
+        print(f"{options.architecture}, {options.seconds:g} s of audio, {options.turns} turns")
+        print_table(options.seconds, seconds, {n: np.load(path) for n, path in outputs.items()})
+
+
+def run_contender(name: str, architecture: str, seconds: float, output: Path) -> None:
+    """Separate once to warm up and once for the clock; print how many seconds that took.
+
+    A process of its own, since an engine changes how malloc works for all of a process.
+    """
+    mix = make_mix(seconds)
     with tempfile.TemporaryDirectory() as home:
-        contenders = make_contenders(options.architecture, Path(home))
-        seconds: dict[str, list[float]] = {name: [] for name in contenders}
-        outputs: dict[str, Samples] = {}
-        for turn in range(options.turns + 1):  # the first turn warms up and isn't counted
-            for name, separate in contenders.items():
-                took, outputs[name] = measure(separate, mix)
-                if turn:
-                    seconds[name].append(took)
-    print_table(options.seconds, seconds, outputs)
+        separate = make_contender(name, architecture, Path(home))
+        separate(mix[:, : 3 * RATE])
+        took, stem = measure(separate, mix)
+    np.save(output, stem)
+    print(took)
 
 
 def make_mix(seconds: float) -> Samples:
@@ -57,28 +83,21 @@ def make_mix(seconds: float) -> Samples:
     return np.asarray(0.1 * signal / signal.std(), dtype=np.float32)
 
 
-def make_contenders(architecture: str, home: Path) -> dict[str, Callable[[Samples], Samples]]:
-    """Return what to time, by name; the first is bytesep at its defaults."""
-    torch.manual_seed(0)
+def make_contender(name: str, architecture: str, home: Path) -> Callable[[Samples], Samples]:
+    """Return what to time; bytesep's separator is at its defaults."""
+    precision: Precision = "float32" if name.endswith("float32") else "auto"
+    if name.startswith("small"):
+        return make_engine(stemkit.load_network("stemkit-small"), precision)
     network = build_bytesep(architecture, 1, home)
-    path = home / "seeded.pth"
-    torch.save({"model": network.state_dict()}, path)
+    fill(network, seed=0)
+    if name != "bytesep":
+        path = home / "seeded.pth"
+        torch.save({"model": network.state_dict()}, path)
+        return make_engine(load_checkpoint(path, architecture, ("vocals",)), precision)
     separator = importlib.import_module("bytesep.separator").Separator(
         network, segment_samples=30 * RATE, batch_size=1, device="cpu"
     )
-    ours = load_checkpoint(path, architecture, ("vocals",))
-
-    def run_bytesep(mix: Samples) -> Samples:
-        return np.asarray(separator.separate({"waveform": mix}), dtype=np.float32)
-
-    small = stemkit.load_network("stemkit-small")
-    return {
-        f"bytesep, {architecture}": run_bytesep,
-        f"stemkit, {architecture}, float32": make_engine(ours, "float32"),
-        f"stemkit, {architecture}, auto": make_engine(ours, "auto"),
-        "stemkit, stemkit-small, float32": make_engine(small, "float32"),
-        "stemkit, stemkit-small, auto": make_engine(small, "auto"),
-    }
+    return lambda mix: np.asarray(separator.separate({"waveform": mix}), dtype=np.float32)
 
 
 def make_engine(network: nn.Module, precision: Precision) -> Callable[[Samples], Samples]:
@@ -98,7 +117,7 @@ def print_table(
     audio_seconds: float, seconds: dict[str, list[float]], outputs: dict[str, Samples]
 ) -> None:
     """Print medians, ratios to bytesep, and each precision's SNR against float32."""
-    first = statistics.median(next(iter(seconds.values())))
+    first = statistics.median(seconds["bytesep"])
     print(
         f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
         f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
