@@ -39,8 +39,8 @@ FORMATS = ("wav", "flac", "mp3", "ogg", "opus", "m4a")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True,
               help="Segments that go through the network at once.")  # fmt: skip
-@click.option("--segment-seconds", type=click.FloatRange(0.1, 600), default=20.0, show_default=True)
-@click.option("--overlap-seconds", type=click.FloatRange(0, 300), default=4.0, show_default=True)
+@click.option("--segment-seconds", type=click.FloatRange(0.1, 600), default=30.0, show_default=True)
+@click.option("--overlap-seconds", type=click.FloatRange(0, 300), default=5.0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Separate again what has its stems already.")
 @click.option("--dry-run", is_flag=True, help="Show what would be read and written, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")

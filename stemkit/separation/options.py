@@ -17,8 +17,8 @@ class EngineOptions:
     device: DeviceName = "auto"
     precision: Precision = "auto"
     batch_size: int = 1
-    segment_seconds: float = 20.0
-    overlap_seconds: float = 4.0
+    segment_seconds: float = 30.0
+    overlap_seconds: float = 5.0
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
