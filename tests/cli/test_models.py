@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -15,7 +14,7 @@ from stemkit.cli.models import models
 from stemkit.errors import CheckpointError, DownloadError, StemkitError, UnknownModelError
 from stemkit.weights.cache import weights_path
 from stemkit.weights.registry import list_model_names, read_card
-from tests.weights.server import MisbehavingServer, send, serve, status
+from tests.weights.server import MisbehavingServer, send, status
 from tests.weights.shelf import (
     put_bag,
     put_card,
@@ -26,20 +25,6 @@ from tests.weights.shelf import (
 )
 
 BODY = b"weights" * 1000
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("STEMKIT_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("STEMKIT_OFFLINE", raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def server() -> Iterator[MisbehavingServer]:
-    with serve() as running:
-        yield running
 
 
 def run(*arguments: str | Path) -> Result:

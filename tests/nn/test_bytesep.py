@@ -17,6 +17,7 @@ from stemkit.nn.config import ARCHITECTURES
 from stemkit.nn.resunet import ResUNet
 from tests.nn.loading import assert_equal_weights, refuse
 from tests.nn.seeded import fill, noise
+from tests.nn.trap import Trap
 
 MOBILENET = "mobilenet-subband"
 Weights = dict[str, Tensor]
@@ -226,16 +227,6 @@ def test_web_page_is_no_pytorch_file(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.pth").mkdir()
     assert "can't read the checkpoint" in refuse(tmp_path / name, MOBILENET)
-
-
-class Trap:
-    """Unpickled without care, it makes a file."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Path.touch, (self.target,))
 
 
 @pytest.mark.parametrize("zipped", [True, False])

@@ -13,6 +13,7 @@ from stemkit.weights.cache import weights_path
 from stemkit.weights.folders import models_folder
 from stemkit.weights.models import load_network, verify_model
 from stemkit.weights.registry import list_model_names, read_card
+from tests.nn.trap import Trap
 from tests.weights.shelf import assert_same_weights, save_mobilenet, save_small
 
 MOBILENET = AddOptions("mobilenet-subband", ("vocals",))
@@ -138,16 +139,6 @@ def test_broken_safetensors_is_refused_in_one_line(
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert published() == []
-
-
-class Trap:
-    """Unpickled without care, makes a file."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Path.touch, (self.target,))
 
 
 @pytest.mark.parametrize("zipped", [True, False])
