@@ -2,6 +2,11 @@
 
 StemkitError
 ├── OptionError          an option, a template or a configuration that can't be followed
+├── ArgumentTypeError    an argument of another type than is taken: integer samples, a list
+├── LayoutError          an array whose channels can't be told from its frames
+├── BoardError           a board that can't run: a plugin that is in it twice, a board in itself
+│   ├── NotAnEffectError     something that isn't an effect: None, a class, an instrument
+│   └── PluginError          a native plugin that refuses audio, or spoils it
 ├── PlanError            inputs and outputs that can't be planned: a collision, a name outside DIR
 ├── AudioError           one audio file
 │   ├── NotAudioError    not audio at all: a cover, a text, an AppleDouble file; skipped
@@ -12,6 +17,7 @@ StemkitError
 │   ├── UnknownModelError    no model has this name
 │   ├── CheckpointError      a weights file that isn't what it says
 │   └── DownloadError        a weights file that could not be fetched whole
+├── PresetError          a preset that can't be found, read, followed or built
 ├── DeviceError          a device or precision that this machine doesn't have
 └── TrainingError        training data or state that can't be used
 
@@ -25,6 +31,26 @@ class StemkitError(Exception):
 
 class OptionError(StemkitError, ValueError):
     """An option, a template or a configuration that can't be followed."""
+
+
+class ArgumentTypeError(StemkitError, TypeError):
+    """An argument of another type than is taken."""
+
+
+class LayoutError(StemkitError, RuntimeError):
+    """An array whose channels can't be told from its frames."""
+
+
+class BoardError(StemkitError, RuntimeError):
+    """A board that can't run."""
+
+
+class NotAnEffectError(BoardError, TypeError):
+    """Something that a board can't hold, since it isn't an effect."""
+
+
+class PluginError(BoardError, ValueError):
+    """A native plugin that refuses audio, or gives NaN or infinity."""
 
 
 class PlanError(StemkitError):
@@ -65,6 +91,17 @@ class CheckpointError(ModelError):
 
 class DownloadError(ModelError):
     """A weights file that could not be fetched whole."""
+
+
+class PresetError(StemkitError):
+    """A preset that can't be found, read, followed or built; `args` are all its faults."""
+
+    def __str__(self) -> str:
+        """Return the first fault, and how many more there are."""
+        first, *more = map(str, self.args or ("a preset that can't be used",))
+        if not more:
+            return first
+        return f"{first} (and {len(more)} more; see them with: stemkit presets check)"
 
 
 class DeviceError(StemkitError):

@@ -1,8 +1,17 @@
 """Files that appear under their name only when they are whole."""
 
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
+
+PARTIAL_PATTERN = ".stemkit-*.partial"
+"""The names of files that were being written when a run was killed; safe to remove afterwards."""
+
+
+def partial_path(path: Path) -> Path:
+    """Return a new name in the folder of `path`, for what will be moved there when it's whole."""
+    return path.with_name(PARTIAL_PATTERN.replace("*", f"{os.getpid()}-{secrets.token_hex(4)}"))
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -11,7 +20,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     Whatever `write` raises goes on to the caller, and `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = partial_path(path)
     try:
         write(temporary)
         with temporary.open("rb+") as file:

@@ -1,15 +1,37 @@
 """Streaming sample rate conversion, by soxr at its very high quality."""
 
+import math
+from functools import cache
+
 import numpy as np
 import soxr
 
 from stemkit.errors import OptionError
 from stemkit.samples import Samples
 
+MAX_RATIO = 1000  # beyond, soxr takes gigabytes, and then crashes
+
 
 def resampled_frames(frames: int, rate_in: int, rate_out: int) -> int:
     """Return round(frames * rate_out / rate_in), halves rounded up, in whole numbers."""
     return (2 * frames * rate_out + rate_in) // (2 * rate_in)
+
+
+@cache
+def longest_delay(rate_in: int, rate_out: int) -> int:
+    """Return the most input frames that a Resampler holds back between blocks, by trying."""
+    if rate_in == rate_out:
+        return 0
+    resampler = Resampler(rate_in, rate_out, 1)
+    step = 16
+    silence = np.zeros((1, step), np.float32)
+    # filters span about 2000 frames of the lower rate, and are run in chunks
+    blocks = (2**16 + 4096 * rate_in // rate_out) // step
+    frames_out, longest = 0, 0.0
+    for frames_in in range(step, step * blocks, step):
+        frames_out += resampler.process(silence).shape[1]
+        longest = max(longest, frames_in - frames_out * rate_in / rate_out)
+    return math.ceil(longest) + step
 
 
 class Resampler:
@@ -19,7 +41,7 @@ class Resampler:
     input is cut into blocks. Equal rates pass through untouched. Up to 0.9 of the lower Nyquist
     frequency nothing changes but the level, by less than 0.01 dB.
 
-    Raises OptionError for a rate or a channel count below 1.
+    Raises OptionError for a rate or a channel count below 1, and for rates too far apart.
     """
 
     def __init__(self, rate_in: int, rate_out: int, channels: int) -> None:
@@ -27,6 +49,11 @@ class Resampler:
             raise OptionError(
                 f"can't resample {channels} channels from {rate_in} Hz to {rate_out} Hz; "
                 "give at least 1 of each"
+            )
+        if max(rate_in, rate_out) > MAX_RATIO * min(rate_in, rate_out):
+            raise OptionError(
+                f"can't resample from {rate_in} Hz to {rate_out} Hz; one may be at most "
+                f"{MAX_RATIO} times the other"
             )
         self.rate_in = rate_in
         self.rate_out = rate_out
@@ -59,6 +86,9 @@ class Resampler:
         return max(-(-frames_out * self.rate_in // self.rate_out) + 1 - self._frames_in, 0)
 
     def _convert(self, block: Samples, *, last: bool) -> Samples:
+        if self.rate_in == self.rate_out:
+            self._frames_out += block.shape[1]
+            return block
         frames_first = np.ascontiguousarray(block.T, np.float32)
         resampled = self._stream.resample_chunk(frames_first, last=last)
         self._frames_out += len(resampled)

@@ -1,9 +1,10 @@
 """Write the stems of one song: all of them or none, and never clipped."""
 
 import errno
+import math
 import os
-import secrets
 import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,12 @@ from stemkit.audio.encode import (
     explain_write_errors,
     write_encoded,
 )
+from stemkit.audio.levels import TRACE_LAYOUT, Level, LevelledSpool, Levelling
+from stemkit.audio.steps import check_rate
 from stemkit.audio.wav import WavLayout, WavWriter, read_float_blocks
-from stemkit.errors import EncodeError
+from stemkit.errors import EncodeError, OptionError
+from stemkit.files import partial_path
 from stemkit.samples import Samples
-
-PARTIAL_PATTERN = ".stemkit-*.partial"
-"""The names of files that were being written when a run was killed; safe to remove afterwards."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,12 @@ class StemOutput:
     """One stem as it was written.
 
     `frames` and `peak` (1 is full scale) are of the samples as they came, before the gain and at
-    the input's rate. All stems of a song have the same `gain_db`, 0 unless they were turned down.
+    the input's rate. `gain_db` is what was added to them, before any limiting. All stems of a song
+    without a Level have the same, 0 unless they were turned down.
+
+    `loudness_lufs` and `true_peak_db` were measured on what is written, before it is rounded or
+    encoded, where a Level was asked for. They are None otherwise, and where there is none to
+    measure: the loudness of silence and of less than 400 ms, the true peak of digital silence.
     """
 
     stem: str
@@ -39,19 +45,23 @@ class StemOutput:
     frames: int
     peak: float
     gain_db: float
+    loudness_lufs: float | None = None
+    true_peak_db: float | None = None
 
 
 class StemsWriter:
     """Context manager that writes stems to `targets` (stem to file), in bounded memory.
 
-    Stems are kept as 32-bit float WAV files beside their targets until the last sample is there. If
-    the format doesn't hold floats and the highest peak of any stem is beyond full scale, all stems
-    are turned down by one gain, which takes that peak to full scale: so they still sum to the mix,
-    turned down. Then all are encoded, and only then do they take their final names. Without
-    `finish`, nothing of them stays; folders made on the way do.
+    Stems are kept as 32-bit float WAV files beside their targets until the last sample is there.
+    A stem in `levels` is brought to its Level. If the format doesn't hold floats and the highest
+    peak of any other stem is beyond full scale, all those others are turned down by one gain, which
+    takes that peak to full scale: so they still sum to the mix, turned down. Then all are encoded,
+    and only then do they take their final names. Without `finish`, nothing of them stays; folders
+    made on the way do.
 
-    Raises OptionError for a format that can't hold the audio, and EncodeError for what can't be
-    written or has NaN or infinity in it.
+    Raises OptionError for a format that can't hold the audio, a level of what is not in `targets`
+    or at a rate below 4000 Hz, and EncodeError for what can't be written or has NaN or infinity in
+    it.
     """
 
     def __init__(
@@ -60,22 +70,26 @@ class StemsWriter:
         sample_rate: int,
         channels: int,
         output_format: OutputFormat,
+        levels: Mapping[str, Level] | None = None,
     ) -> None:
         output_format.check(channels, sample_rate)
         self._targets = targets
         self._sample_rate = sample_rate
         self._channels = channels
         self._format = output_format
+        self._levels = levels or {}
+        _check_levels(self._levels, targets, sample_rate)
         self._spools: dict[str, WavWriter] = {}
+        self._levelled: dict[str, LevelledSpool] = {}
         self._peaks = dict.fromkeys(targets, 0.0)
         self._cleanup = ExitStack()
 
     def __enter__(self) -> Self:
-        """Make the folders and open a temporary file for each stem."""
+        """Make the folders and open the temporary files of each stem."""
         with self._cleanup:
             for stem, target in self._targets.items():
                 with explain_write_errors(target):
-                    self._spools[stem] = self._open_spool(target)
+                    self._open(stem, target)
             self._cleanup = self._cleanup.pop_all()
         return self
 
@@ -88,61 +102,112 @@ class StemsWriter:
         """Remove whatever has not taken its final name."""
         self._cleanup.close()
 
-    def write(self, stems: dict[str, Samples]) -> None:
-        """Append one block of each stem, all of shape (channels, frames)."""
+    def write(self, stems: Mapping[str, Samples]) -> None:
+        """Append a block, (channels, frames) of any length, to each stem that has one."""
         for stem, target in self._targets.items():
-            block = stems[stem]
-            self._peaks[stem] = max(self._peaks[stem], _finite_peak(stem, block))
+            if stem not in stems:
+                continue
+            self._peaks[stem] = max(self._peaks[stem], _finite_peak(stem, stems[stem]))
             with explain_write_errors(target):
-                self._spools[stem].write(block)
+                (self._levelled.get(stem) or self._spools[stem]).write(stems[stem])
 
     def finish(self) -> dict[str, StemOutput]:
         """Encode all stems, give them their final names and say what was written."""
-        gain = self._shared_gain()
-        whole = {stem: self._encode(stem, gain) for stem in self._targets}
+        whole, outputs = {}, {}
+        for stem, target in self._targets.items():
+            with explain_write_errors(target):
+                levelling = self._finish_spool(stem)
+                whole[stem] = self._encode(stem, levelling)
+            outputs[stem] = self._describe(stem, levelling)
         for stem, target in self._targets.items():
             with explain_write_errors(target):
                 whole[stem].replace(target)
                 _sync_folder(target.parent)
-        gain_db = 20 * float(np.log10(gain))
-        return {
-            stem: StemOutput(stem, target, self._spools[stem].frames, self._peaks[stem], gain_db)
-            for stem, target in self._targets.items()
-        }
+        return outputs
 
-    def _open_spool(self, target: Path) -> WavWriter:
+    def _open(self, stem: str, target: Path) -> None:
         _make_folder(target.parent)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-        layout = WavLayout(self._sample_rate, self._channels, "32f")
+        spool_layout = WavLayout(self._sample_rate, self._channels, "32f")
+        self._spools[stem] = self._open_partial(target, spool_layout)
+        if stem in self._levels:
+            traces = (
+                self._open_partial(target, TRACE_LAYOUT),
+                self._open_partial(target, TRACE_LAYOUT),
+            )
+            self._levelled[stem] = LevelledSpool(self._spools[stem], *traces)
+
+    def _open_partial(self, target: Path, layout: WavLayout) -> WavWriter:
         return self._cleanup.enter_context(WavWriter(self._partial_beside(target), layout))
 
     def _partial_beside(self, target: Path) -> Path:
         """Return a new name in the target's folder, removed in the end if it's still there."""
-        path = target.with_name(
-            PARTIAL_PATTERN.replace("*", f"{os.getpid()}-{secrets.token_hex(4)}")
-        )
+        path = partial_path(target)
         self._cleanup.callback(path.unlink, missing_ok=True)
         return path
 
-    def _shared_gain(self) -> float:
-        peak = max(self._peaks.values(), default=0.0)
-        return 1.0 if self._format.holds_floats or peak <= 1.0 else 1.0 / peak
+    def _finish_spool(self, stem: str) -> Levelling | None:
+        """Return what brings the stem to its Level, or None where none was asked for."""
+        if stem not in self._levelled:
+            self._spools[stem].finish()
+            return None
+        self._levelled[stem].finish()
+        return self._levelled[stem].level(
+            self._levels[stem], holds_floats=self._format.holds_floats
+        )
 
-    def _encode(self, stem: str, gain: float) -> Path:
+    def _encode(self, stem: str, levelling: Levelling | None) -> Path:
         """Return the temporary file that holds all of `stem`, in the format and on the disk."""
         spool = self._spools[stem]
-        with explain_write_errors(self._targets[stem]):
-            spool.finish()
-            whole = spool.path
-            if not self._format.holds_floats:
-                whole = self._partial_beside(self._targets[stem])
-                blocks = (b * np.float32(gain) for b in read_float_blocks(spool, BLOCK_FRAMES))
-                seed = zlib.crc32(stem.encode())
-                write_encoded(whole, blocks, self._sample_rate, self._channels, self._format, seed)
-                spool.path.unlink()
-            _sync_file(whole)
+        whole = spool.path
+        if not self._format.holds_floats or (levelling and not levelling.is_neutral):
+            whole = self._partial_beside(self._targets[stem])
+            blocks = self._blocks(stem, levelling)
+            seed = zlib.crc32(stem.encode())
+            write_encoded(whole, blocks, self._sample_rate, self._channels, self._format, seed)
+            spool.path.unlink()
+        _sync_file(whole)
         return whole
+
+    def _blocks(self, stem: str, levelling: Levelling | None) -> Iterator[Samples]:
+        if levelling is not None:
+            return self._levelled[stem].blocks(levelling, BLOCK_FRAMES)
+        gain = np.float32(self._shared_gain())
+        return (block * gain for block in read_float_blocks(self._spools[stem], BLOCK_FRAMES))
+
+    def _shared_gain(self) -> float:
+        peaks = (peak for stem, peak in self._peaks.items() if stem not in self._levels)
+        peak = max(peaks, default=0.0)
+        return 1.0 if self._format.holds_floats or peak <= 1.0 else 1.0 / peak
+
+    def _describe(self, stem: str, levelling: Levelling | None) -> StemOutput:
+        frames, peak = self._spools[stem].frames, self._peaks[stem]
+        if levelling is None:
+            gain_db = 20 * math.log10(self._shared_gain())
+            return StemOutput(stem, self._targets[stem], frames, peak, gain_db)
+        return StemOutput(
+            stem,
+            self._targets[stem],
+            frames,
+            peak,
+            levelling.gain_db,
+            _finite_or_none(levelling.loudness_lufs),
+            _finite_or_none(levelling.true_peak_db),
+        )
+
+
+def _check_levels(
+    levels: Mapping[str, Level], targets: Mapping[str, Path], sample_rate: int
+) -> None:
+    if unknown := next((stem for stem in levels if stem not in targets), None):
+        raise OptionError(f"no stem '{unknown}' to level; choose among: {', '.join(targets)}")
+    if levels:
+        check_rate(sample_rate)
+
+
+def _finite_or_none(decibels: float) -> float | None:
+    return decibels if math.isfinite(decibels) else None
 
 
 def _finite_peak(stem: str, block: Samples) -> float:

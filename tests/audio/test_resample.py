@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from stemkit.audio.resample import Resampler, resampled_frames
+from stemkit.audio.resample import Resampler, longest_delay, resampled_frames
 from stemkit.errors import OptionError
 from stemkit.samples import Samples
 from tests.audio.audiofiles import lag, noise
@@ -175,3 +175,26 @@ def test_flush_gives_the_length_that_it_is_asked_for(frames_out: int) -> None:
 def test_nothing_below_one(rate_in: int, rate_out: int, channels: int) -> None:
     with pytest.raises(OptionError, match=f"{channels} channels from {rate_in} Hz to {rate_out}"):
         Resampler(rate_in, rate_out, channels)
+
+
+@pytest.mark.parametrize("rate_in", RATES)
+@pytest.mark.parametrize("rate_out", [8000, 44100])
+@pytest.mark.parametrize("block", [17, 1000, 4096])
+def test_no_more_is_held_back_than_the_longest_delay(
+    rate_in: int, rate_out: int, block: int
+) -> None:
+    longest = longest_delay(rate_in, rate_out)
+    resampler = Resampler(rate_in, rate_out, 1)
+    frames_out, behind = 0, 0.0
+    for frames_in in range(block, 3 * longest + 100_000, block):
+        frames_out += resampler.process(noise(block, channels=1)).shape[1]
+        behind = max(behind, frames_in - frames_out * rate_in / rate_out)
+    assert behind <= longest
+    if block == 17:
+        assert behind > 0.95 * longest - 20
+
+
+@pytest.mark.parametrize("rates", [(1, 44100), (44100, 44), (10**9, 44100)])
+def test_rates_too_far_apart_are_refused(rates: tuple[int, int]) -> None:
+    with pytest.raises(OptionError, match="at most 1000 times the other"):
+        Resampler(*rates, 1)

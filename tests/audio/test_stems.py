@@ -11,8 +11,9 @@ import pytest
 import soundfile
 
 from stemkit.audio.encode import OutputFormat
-from stemkit.audio.stems import PARTIAL_PATTERN, StemOutput, StemsWriter
+from stemkit.audio.stems import StemOutput, StemsWriter
 from stemkit.errors import EncodeError, OptionError
+from stemkit.files import PARTIAL_PATTERN
 from stemkit.samples import Samples
 from tests.audio.test_encode import ALL, each_format, largest_file, noise, read, snr_db
 
