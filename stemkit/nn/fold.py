@@ -1,6 +1,4 @@
-"""A trained network made cheaper to run: the same function, for inference only."""
-
-import copy
+"""A trained network made cheaper to run, in place: the same function, for inference only."""
 
 import torch
 from torch import nn
@@ -10,32 +8,28 @@ from stemkit.nn.blocks import ResidualBlock, SeparableConv
 from stemkit.nn.resunet import ResUNet
 
 
-def fold_batch_norm(network: ResUNet) -> ResUNet:
-    """Return a new network whose convolutions do the batch norms that come straight after them.
+def fold_batch_norm(network: ResUNet) -> None:
+    """Let convolutions do the batch norms that come straight after them.
 
     The other batch norms follow a sum or a skip and stay. For networks in evaluation mode; the
     result has other weights than a checkpoint and can't be saved or trained.
     """
-    folded = copy.deepcopy(network).eval()
-    for block in folded.modules():
+    for block in network.modules():
         if isinstance(block, ResidualBlock):
             block.conv1, block.bn2 = _fold(block.conv1, block.bn2), nn.Identity()
         elif isinstance(block, SeparableConv):
             block.conv1, block.bn2 = _fold(block.conv1, block.bn2), nn.Identity()
             block.conv2, block.bn3 = _fold(block.conv2, block.bn3), nn.Identity()
-    return folded
 
 
-def cast_unet(network: ResUNet, dtype: torch.dtype) -> ResUNet:
-    """Return a new network whose convolutions compute at `dtype`, with channels-last kernels.
+def cast_unet(network: ResUNet, dtype: torch.dtype) -> None:
+    """Let the convolutions compute at `dtype`, with channels-last kernels.
 
     Batch norms keep float32 parameters, and all that isn't the U-Net stays float32.
     """
-    cast = copy.deepcopy(network).eval()
-    for module in cast.unet.modules():
+    for module in network.unet.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.to(dtype).to(memory_format=torch.channels_last)
-    return cast
 
 
 def _fold(conv: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:

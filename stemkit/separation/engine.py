@@ -3,20 +3,21 @@
 Arrays, files and live streams all go this way; nothing has a second path for "long".
 """
 
+import copy
+import dataclasses
+import math
 from collections.abc import Iterable, Iterator
-from typing import cast
 
 import numpy as np
 from torch import nn
 
-from stemkit.audio.resample import Resampler
-from stemkit.errors import NonFiniteError
-from stemkit.nn.config import NetworkConfig
+from stemkit.audio.resample import Resampler, longest_delay
+from stemkit.errors import NonFiniteError, OptionError
 from stemkit.samples import Samples
 from stemkit.separation.channels import join_pairs, split_pairs
 from stemkit.separation.device import choose_placement
 from stemkit.separation.options import EngineOptions
-from stemkit.separation.predictor import Predictor
+from stemkit.separation.predictor import Predictor, read_config
 from stemkit.separation.queue import SampleQueue
 from stemkit.separation.segments import Segmenter, Stitcher, plan_segments
 from stemkit.separation.stems import Stems, choose_recipes
@@ -27,27 +28,79 @@ class Engine:
     """A model ready to separate songs; one serves any number of songs and threads."""
 
     def __init__(self, network: nn.Module, options: EngineOptions | None = None) -> None:
-        options = options or EngineOptions()
-        self.recipes = choose_recipes(cast(NetworkConfig, network.config).sources, options.stems)
-        if isinstance(network, Bag):  # a network whose stems nobody wants needn't run
-            network = network.select({name for recipe in self.recipes for name in recipe.needed})
-        config = cast(NetworkConfig, network.config)
-        self.sources = config.sources
-        self.sample_rate = config.sample_rate
-        self.batch_size = options.batch_size
+        self._config = read_config(network)
+        self._set_options(options or EngineOptions())
+        self.placement = choose_placement(self.options.device, self.options.precision)
+        if isinstance(network, Bag):  # a network whose stems nobody wants needn't be held
+            network = network.select(self._needed)
+        self.predictor = Predictor(network, self.placement, self.options.batch_size)
+
+    def with_options(self, options: EngineOptions) -> "Engine":
+        """Return an engine for other options that shares the prepared network, without a copy.
+
+        Raises OptionError for another device or precision, and for a stem that needs a network of
+        a bag which this engine didn't, and so left out.
+        """
+        ours = self.options
+        if (options.device, options.precision) != (ours.device, ours.precision):
+            raise OptionError("one prepared network can't be on two devices or in two precisions")
+        other = copy.copy(self)
+        other._set_options(options)
+        if missing := other._needed - set(self.sources):
+            raise OptionError(f"this engine left out the network of {', '.join(sorted(missing))}")
+        other.predictor = self.predictor.share(other._needed, options.batch_size)
+        return other
+
+    def with_stems(self, stems: tuple[str, ...] | None) -> "Engine":
+        """Return an engine for other stems that shares the prepared network; see `with_options`."""
+        return self.with_options(dataclasses.replace(self.options, stems=stems))
+
+    def _set_options(self, options: EngineOptions) -> None:
+        self.options = options
+        self.recipes = choose_recipes(self._config.sources, options.stems)
         self.plan = plan_segments(
             options.segment_seconds,
             options.overlap_seconds,
-            config.sample_rate,
-            config.grid_samples,
+            self._config.sample_rate,
+            self._config.grid_samples,
         )
-        self.placement = choose_placement(options.device, options.precision)
-        self.predictor = Predictor(network, self.placement, options.batch_size)
+
+    @property
+    def model_sources(self) -> tuple[str, ...]:
+        """The names of all sources of the model, whether or not they are computed."""
+        return self._config.sources
+
+    @property
+    def _needed(self) -> set[str]:
+        return {name for recipe in self.recipes for name in recipe.needed}
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate of the network, in Hz."""
+        return self._config.sample_rate
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the sources that are computed, in order."""
+        return self.predictor.sources
 
     @property
     def stems(self) -> tuple[str, ...]:
         """The names of the stems that come out, in order."""
         return tuple(recipe.name for recipe in self.recipes)
+
+    def latency_at(self, sample_rate: int) -> int:
+        """Return the most frames of a song of this rate that are held back after a block."""
+        held = self.plan.segment_frames + (self.options.batch_size - 1) * self.plan.hop_frames
+        if sample_rate == self.sample_rate:
+            return held
+        held += longest_delay(self.sample_rate, sample_rate)
+        rounding = 2  # a frame at each conversion
+        return (
+            math.ceil(held * sample_rate / self.sample_rate)
+            + longest_delay(sample_rate, self.sample_rate)
+            + rounding
+        )
 
     def separate(self, mix: Samples, sample_rate: int) -> Stems:
         """Return the stems of a whole song, each of the shape of `mix`, (channels, frames)."""
@@ -112,7 +165,7 @@ class StemStream:
         pairs = (self._channels + 1) // 2
         for segment in segments:
             self._waiting.append(segment)
-            if len(self._waiting) * pairs >= self._engine.batch_size:
+            if len(self._waiting) * pairs >= self._engine.options.batch_size:
                 yield from self._separate_waiting()
         if last:
             yield from self._separate_waiting()

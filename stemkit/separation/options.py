@@ -1,9 +1,11 @@
 """How a model is run."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from numbers import Integral, Real
+from typing import Literal, get_args
 
-from stemkit.errors import OptionError
+from stemkit.errors import ArgumentTypeError, OptionError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -11,7 +13,11 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How a model is run. More overlap is nearer to one pass over the whole song, and slower."""
+    """How a model is run. More overlap is nearer to one pass over the whole song, and slower.
+
+    Raises OptionError for a value that makes no sense, and ArgumentTypeError for what isn't a
+    number where one is needed. Whether this machine has the device is found out later.
+    """
 
     stems: tuple[str, ...] | None = None  # None: the model's own, and their complement
     device: DeviceName = "auto"
@@ -21,5 +27,23 @@ class EngineOptions:
     overlap_seconds: float = 5.0
 
     def __post_init__(self) -> None:
+        _check_choice("device", self.device, get_args(DeviceName))
+        _check_choice("precision", self.precision, get_args(Precision))
+        _check_number("segment_seconds", self.segment_seconds)
+        _check_number("overlap_seconds", self.overlap_seconds)
+        if not isinstance(self.batch_size, Integral):
+            raise ArgumentTypeError(f"batch_size must be a whole number, not {self.batch_size!r}")
         if self.batch_size < 1:
             raise OptionError(f"a batch holds 1 segment or more, not {self.batch_size}")
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise OptionError(f"no {name} {value!r}; choose one of: {', '.join(choices)}")
+
+
+def _check_number(name: str, seconds: object) -> None:
+    if not isinstance(seconds, Real):
+        raise ArgumentTypeError(f"{name} must be a number, not {seconds!r}")
+    if not math.isfinite(seconds):
+        raise OptionError(f"{name} must be finite, not {seconds}")

@@ -7,12 +7,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from stemkit.errors import DeviceError
+from stemkit.errors import DeviceError, ModelError
+from stemkit.nn.config import NetworkConfig
 from stemkit.nn.fold import cast_unet, fold_batch_norm
 from stemkit.nn.resunet import ResUNet
 from stemkit.samples import Samples
 from stemkit.separation.device import Placement
 from stemkit.separation.memory import keep_freed_memory
+from stemkit.weights.models import Bag
 
 
 class Predictor:
@@ -27,6 +29,22 @@ class Predictor:
         self._batch_size = batch_size
         ready = _prepare(network, placement.dtype)
         self._network = ready.eval().requires_grad_(requires_grad=False).to(placement.device)
+
+    def share(self, sources: set[str], batch_size: int) -> "Predictor":
+        """Return a predictor of `sources` by the same network, of which no copy is made.
+
+        Of a bag it runs only the members that give any of them.
+        """
+        other = copy.copy(self)
+        other._batch_size = batch_size
+        if isinstance(self._network, Bag):
+            other._network = self._network.select(sources)
+        return other
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the sources, in the order of the output."""
+        return read_config(self._network).sources
 
     def predict(self, segments: Sequence[Samples]) -> list[Samples]:
         """Return (sources, channels, frames) for each segment of shape (channels, frames).
@@ -65,10 +83,24 @@ class Predictor:
         return np.asarray(stems, dtype=np.float32)
 
 
+def read_config(network: nn.Module) -> NetworkConfig:
+    """Return what a network says of itself; raises ModelError where it says nothing."""
+    config = getattr(network, "config", None)
+    if not isinstance(config, NetworkConfig):
+        raise ModelError(
+            f"a {type(network).__name__} doesn't say what it is; give it an attribute `config`, a "
+            f"stemkit.nn.config.NetworkConfig"
+        )
+    return config
+
+
 def _prepare(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return a copy of `network` whose ResUNets, one or a bag of them, are folded and cast."""
     if isinstance(network, ResUNet):
-        return cast_unet(fold_batch_norm(network), dtype)
+        folded = copy.deepcopy(network).eval()
+        fold_batch_norm(folded)
+        cast_unet(folded, dtype)
+        return folded
     ready = copy.copy(network)
     ready._modules = {name: _prepare(part, dtype) for name, part in network.named_children()}
     return ready

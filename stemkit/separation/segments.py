@@ -48,13 +48,13 @@ def plan_segments(
     segment_seconds: float, overlap_seconds: float, sample_rate: int, grid_frames: int
 ) -> SegmentPlan:
     """Return the plan nearest to what is asked for whose segments start on the grid."""
-    if not (segment_seconds > 0 and overlap_seconds >= 0):
+    if not 0 <= overlap_seconds <= segment_seconds / 2 or segment_seconds == 0:
         raise OptionError(
-            f"a segment must last longer than 0 s and overlap by 0 s or more, "
-            f"not {segment_seconds} and {overlap_seconds}"
+            f"a segment must last longer than 0 s and overlap by at most half of that, "
+            f"not {segment_seconds} s and {overlap_seconds} s"
         )
     cells = max(1, round(segment_seconds * sample_rate / grid_frames))
-    overlap_cells = round(overlap_seconds * sample_rate / grid_frames)
+    overlap_cells = min(round(overlap_seconds * sample_rate / grid_frames), cells // 2)
     return SegmentPlan(cells * grid_frames, overlap_cells * grid_frames)
 
 

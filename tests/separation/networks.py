@@ -28,6 +28,32 @@ class Scaled(nn.Module):
         return mix[:, None] * gains[:, None, None]
 
 
+class Identity(nn.Module):
+    """Each source is the mix, to the bit."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, mix: Tensor) -> Tensor:
+        return mix[:, None].repeat(1, len(self.config.sources), 1, 1)
+
+
+class Silence(Identity):
+    """Each source is silent, so that the rest of the mix is the mix."""
+
+    def forward(self, mix: Tensor) -> Tensor:
+        return torch.zeros_like(super().forward(mix))
+
+
+def make_identity(*sources: str) -> Identity:
+    return Identity(dataclasses.replace(TINY, sources=sources or ("vocals",)))
+
+
+def make_silence(*sources: str) -> Silence:
+    return Silence(dataclasses.replace(TINY, sources=sources or ("vocals",)))
+
+
 def make_scaled(*sources: str) -> Scaled:
     return Scaled(dataclasses.replace(TINY, sources=sources))
 

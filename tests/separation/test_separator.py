@@ -1,0 +1,350 @@
+"""The processor with real weights: any cut of a stream gives the samples of the whole."""
+
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import nn
+
+from stemkit.errors import (
+    ArgumentTypeError,
+    DeviceError,
+    ModelError,
+    OptionError,
+    StemkitError,
+    UnknownModelError,
+)
+from stemkit.nn.checkpoints import save_checkpoint
+from stemkit.samples import Samples
+from stemkit.separation.engine import Engine
+from stemkit.separation.options import EngineOptions
+from stemkit.separation.separator import Separator
+from stemkit.weights.models import Bag
+from tests.separation.networks import make_identity, make_scaled, make_tiny
+
+CLIP = Path(__file__).parents[2] / "examples" / "audio" / "word-war-vi.ogg"
+FRAMES = 70_001
+
+
+@pytest.fixture(scope="module")
+def song() -> Samples:
+    """Return 1.6 s of a man who speaks over music, (2, frames)."""
+    audio, _ = soundfile.read(CLIP, start=3 * 44100, frames=FRAMES, dtype="float32")
+    return np.ascontiguousarray(audio.T)
+
+
+@pytest.fixture(scope="module")
+def separator() -> Separator:
+    return make_small()
+
+
+@pytest.fixture(scope="module")
+def wholes(separator: Separator, song: Samples) -> dict[int, Samples]:
+    """Return the stem in one call, of the song taken to be at each rate."""
+    return {rate: separator(song, rate) for rate in (44100, 48000)}
+
+
+def make_small(stem: str = "vocals") -> Separator:
+    return Separator(
+        stem, device="cpu", precision="float32", segment_seconds=1, overlap_seconds=0.25
+    )
+
+
+def make_quick(**settings: Any) -> Separator:
+    defaults = {"model": make_identity(), "device": "cpu", "precision": "float32"}
+    short = {"segment_seconds": 0.5, "overlap_seconds": 0.1}
+    return Separator(**{**defaults, **short, **settings})
+
+
+def noise(*shape: int, seed: int = 0) -> Samples:
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+@pytest.mark.parametrize("block", [1, 17, 512, 4096, 44100, FRAMES])
+def test_a_stream_in_blocks_of_any_size_is_the_whole(
+    separator: Separator, song: Samples, wholes: dict[int, Samples], rate: int, block: int
+) -> None:
+    separator.reset()
+    separator(song[:, :0], rate, reset=False)  # says that these are two channels
+    blocks = [song[:, i : i + block] for i in range(0, FRAMES, block)]
+    parts = [separator(block, rate, reset=False) for block in blocks]
+    streamed = np.concatenate([*parts, separator.flush()], axis=1)
+    assert np.abs(wholes[rate]).max() > 0.01
+    np.testing.assert_allclose(streamed, wholes[rate], atol=1e-6)
+
+
+@pytest.mark.parametrize("buffer_size", [1, 999, 10**6])
+def test_the_buffer_size_changes_no_bit(
+    separator: Separator, song: Samples, wholes: dict[int, Samples], buffer_size: int
+) -> None:
+    np.testing.assert_array_equal(separator(song, 48000, buffer_size), wholes[48000])
+
+
+def test_layouts_give_the_same_stem(
+    separator: Separator, song: Samples, wholes: dict[int, Samples]
+) -> None:
+    np.testing.assert_array_equal(separator(song.T, 44100).T, wholes[44100])
+    mono = separator(song[0], 44100)
+    for array in (song[:1], song[0][:, None], song[0].astype(np.float64)):
+        np.testing.assert_array_equal(separator(array, 44100).ravel(), mono)
+
+
+def test_eight_threads_get_the_bits_of_one(separator: Separator, song: Samples) -> None:
+    parts = [song[:, i * 7000 : i * 7000 + 22_050] for i in range(8)]
+    alone = [separator(part, 44100) for part in parts]
+    together: dict[int, Samples] = {}
+
+    def separate(number: int) -> None:
+        together[number] = separator(parts[number], 44100)
+
+    threads = [threading.Thread(target=separate, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, expected in enumerate(alone):
+        np.testing.assert_array_equal(together[number], expected)
+    assert not np.array_equal(alone[0], alone[1])
+
+
+def test_all_stems_are_those_of_single_calls(song: Samples, wholes: dict[int, Samples]) -> None:
+    separator = make_small("residual")
+    before = song.copy()
+    stems = separator.separate(song, 44100)
+    np.testing.assert_array_equal(song, before)
+    assert tuple(stems) == separator.stems == ("vocals", "accompaniment", "residual")
+    np.testing.assert_array_equal(stems["vocals"], wholes[44100])
+    np.testing.assert_allclose(stems["vocals"] + stems["accompaniment"], song, atol=1e-6)
+    for name, stem in stems.items():
+        separator.stem = name
+        np.testing.assert_array_equal(separator(song, 44100), stem)
+
+
+@pytest.mark.parametrize("shape", [(500,), (2, 500), (500, 2), (0,), (0, 2)], ids=str)
+def test_all_stems_have_the_layout_of_the_array(shape: tuple[int, ...]) -> None:
+    array = noise(*shape)
+    stems = make_quick(model=make_scaled("vocals", "drums")).separate(array.astype(">f8"), 48000)
+    assert list(stems) == ["vocals", "drums"]
+    for stem in stems.values():
+        assert stem.shape == shape
+        assert stem.dtype == np.float32
+        assert stem.flags.c_contiguous
+    assert not np.shares_memory(stems["vocals"], stems["drums"])
+
+
+def test_all_stems_are_computed_once() -> None:
+    separator = make_quick(model=make_scaled("vocals", "drums", "bass"))
+    network: Any = separator._engine.predictor._network
+    separator.separate(noise(2, 20_000), 44100)
+    assert len(network.shapes) == 1
+
+
+def test_all_stems_in_the_middle_of_a_stream_leave_it_alone() -> None:
+    separator, audio = make_quick(), noise(2, 30_000)
+    parts = [separator(audio[:, :20_000], 44100, reset=False)]
+    separator.separate(noise(900), 44100)
+    parts += [separator(audio[:, 20_000:], 44100, reset=False), separator.flush()]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), audio)
+
+
+@pytest.mark.parametrize("bad", [noise(3, 3), [0.0], noise(9).astype(int), noise(9) * np.nan])
+def test_all_stems_of_what_is_no_audio_are_refused(bad: Any) -> None:
+    with pytest.raises((RuntimeError, TypeError, ValueError)) as caught:
+        make_quick().separate(bad, 44100)
+    assert isinstance(caught.value, StemkitError)
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+@pytest.mark.parametrize("batch_size", [1, 2])
+@pytest.mark.parametrize("block", [1, 17])
+def test_the_latency_is_what_a_stream_holds_back_at_most(
+    rate: int, batch_size: int, block: int
+) -> None:
+    separator = make_quick(batch_size=batch_size, segment_seconds=0.25)
+    latency = separator.latency_at(rate)
+    silence = np.zeros(block, np.float32)
+    behind = worst = 0
+    for _ in range(int(2.5 * latency) // block):
+        behind += block - separator(silence, rate, reset=False).size
+        worst = max(worst, behind)
+    assert separator.latency_samples == latency
+    assert worst <= latency
+    # two resamplers let go in chunks, and not always both at the worst moment
+    slack = block - 1 if rate == 44100 else 1500
+    assert worst >= latency - slack
+
+
+def test_the_latency_is_at_the_models_own_rate_before_any_call() -> None:
+    separator = make_quick()
+    assert separator.latency_samples == separator.latency_at(44100)
+    separator(noise(5), 96000)
+    assert separator.latency_samples == separator.latency_at(96000) > separator.latency_at(44100)
+
+
+def test_blocks_of_one_sample_cost_the_same_however_many_there_were() -> None:
+    sample = noise(1)
+
+    def cost(blocks: int) -> float:
+        separator = make_quick(segment_seconds=2)
+        began = time.thread_time()
+        for _ in range(blocks):
+            separator(sample, 44100, reset=False)
+        return (time.thread_time() - began) / blocks
+
+    cost(100)
+    assert cost(40_000) < 3 * cost(5_000)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"stem": "drums"}, OptionError),
+        ({"stem": ""}, OptionError),
+        ({"stem": None}, ArgumentTypeError),
+        ({"model": "no-such-model"}, UnknownModelError),
+        ({"model": Path("missing.safetensors")}, ModelError),
+        ({"model": nn.Linear(2, 2)}, ModelError),
+        ({"model": 5}, ArgumentTypeError),
+        ({"device": "gpu"}, OptionError),
+        ({"device": None}, OptionError),
+        ({"precision": "float64"}, OptionError),
+        ({"precision": "float16"}, DeviceError),
+        ({"batch_size": 0}, OptionError),
+        ({"batch_size": 1.5}, ArgumentTypeError),
+        ({"segment_seconds": "30"}, ArgumentTypeError),
+        ({"segment_seconds": None}, ArgumentTypeError),
+        ({"segment_seconds": 0}, OptionError),
+        ({"segment_seconds": float("nan")}, OptionError),
+        ({"segment_seconds": float("inf")}, OptionError),
+        ({"overlap_seconds": -0.1}, OptionError),
+        ({"overlap_seconds": 0.3}, OptionError),
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_refused_at_once(
+    settings: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        make_quick(**settings)
+    separator, (name, value) = make_quick(), *settings.items()
+    before, audio = getattr(separator, name), noise(100)
+    with pytest.raises(error):
+        setattr(separator, name, value)
+    assert getattr(separator, name) is before
+    np.testing.assert_array_equal(separator(audio, 44100), audio)
+
+
+def test_attributes_can_be_set_between_calls(song: Samples) -> None:
+    separator = make_small()
+    separator.stem = "accompaniment"
+    separator.segment_seconds, separator.overlap_seconds = 0.8, 0.3
+    separator.batch_size = 2
+    separator.precision = "bfloat16"
+    separator.precision = "float32"
+    fresh = Separator("accompaniment", "stemkit-small", "cpu", "float32", 2, 0.8, 0.3)
+    np.testing.assert_array_equal(separator(song, 44100), fresh(song, 44100))
+    assert separator.latency_samples == fresh.latency_samples
+    separator.model = make_scaled("vocals", "accompaniment")
+    audio = noise(500)
+    np.testing.assert_array_equal(separator(audio, 44100), audio * 2)
+
+
+def test_a_batch_that_is_set_is_run() -> None:
+    separator = make_quick(model=make_scaled("vocals"))
+    separator.batch_size = 3
+    separator(noise(2, 100_000), 44100)
+    network: Any = separator._engine.predictor._network
+    segment = separator._engine.plan.segment_frames
+    assert (3, 2, segment) in network.shapes
+
+
+def test_settings_wait_for_the_end_of_a_stream() -> None:
+    separator = make_quick()
+    separator(noise(100), 44100, reset=False)
+    with pytest.raises(OptionError, match=r"stem can't change while a stream runs; .*flush"):
+        separator.stem = "accompaniment"
+    separator.flush()
+    separator.stem = "accompaniment"
+    assert not separator(noise(100), 44100).any()
+
+
+def test_a_name_a_file_and_a_network_are_one_model(tmp_path: Path) -> None:
+    network, audio = make_tiny(), noise(2, 30_000)
+    path = tmp_path / "tiny.safetensors"
+    save_checkpoint(network, path)
+    results = [make_quick(model=model)(audio, 44100) for model in (network, path, str(path))]
+    for one, other in pairwise(results):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_it_says_what_it_is() -> None:
+    separator = make_quick()
+    shown = f"<stemkit.Separator stem='vocals' model=<Identity> at {id(separator):#x}>"
+    assert repr(separator) == shown
+    small = make_small("residual")
+    expected = f"<stemkit.Separator stem='residual' model='stemkit-small' at {id(small):#x}>"
+    assert repr(small) == expected
+
+
+def test_a_rate_too_far_from_the_models_is_refused() -> None:
+    for rate in (1, 10**9, 10**300):
+        with pytest.raises(OptionError, match="at most 1000 times"):
+            make_quick()(noise(100), rate)
+
+
+def test_a_stream_that_breaks_is_over() -> None:
+    class Fragile(nn.Module):
+        config = make_identity().config
+
+        def forward(self, mix: torch.Tensor) -> torch.Tensor:
+            return mix[:, None] / (mix.abs().max() < 0.9)
+
+    separator, quiet = make_quick(model=Fragile()), noise(30_000) / 2
+    separator(quiet[:100], 44100, reset=False)
+    with pytest.raises(DeviceError):
+        separator(np.ones(30_000, np.float32), 44100, reset=False)
+    parts = [separator(quiet, 44100, reset=False), separator.flush()]
+    np.testing.assert_array_equal(np.concatenate(parts), quiet)
+
+
+def test_calls_of_one_stem_share_the_network_of_all() -> None:
+    pair = Bag([make_tiny(("vocals",)), make_tiny(("accompaniment",))])
+    separator = make_quick(model=pair)
+    everything = separator._engine
+    one = everything.with_stems(("vocals",))
+    held: Any = everything.predictor._network
+    run: Any = one.predictor._network
+    assert len(run.members) == 1
+    assert run.members[0] is held.members[0]
+    audio = noise(2, 30_000)
+    stems = separator.separate(audio, 44100)
+    for name, stem in stems.items():
+        separator.stem = name
+        np.testing.assert_array_equal(separator(audio, 44100), stem)
+
+
+def test_an_engine_for_other_stems_gives_what_a_fresh_one_does() -> None:
+    pair = Bag([make_tiny(("vocals",)), make_tiny(("accompaniment",))])
+    options = EngineOptions(None, "cpu", "float32", segment_seconds=0.5, overlap_seconds=0.1)
+    engine, audio = Engine(pair, options), noise(2, 30_000)
+    for stems in (("accompaniment",), ("residual",), ("residual", "vocals")):
+        other = engine.with_stems(stems)
+        fresh = Engine(pair, other.options)
+        assert other.sources == fresh.sources
+        for name, stem in fresh.separate(audio, 44100).items():
+            np.testing.assert_array_equal(other.separate(audio, 44100)[name], stem)
+    narrow = engine.with_stems(("vocals",))
+    assert engine.stems == ("vocals", "accompaniment")
+    with pytest.raises(OptionError, match="no stem 'drums'"):
+        engine.with_stems(("drums",))
+    with pytest.raises(OptionError, match="left out the network of accompaniment"):
+        narrow.with_stems(("accompaniment",))
+    with pytest.raises(OptionError, match="two precisions"):
+        engine.with_options(EngineOptions(device="cpu", precision="bfloat16"))
