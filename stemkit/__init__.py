@@ -7,13 +7,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from stemkit.effects.board import Board as Board
+    from stemkit.effects.preset import load_preset as load_preset
+    from stemkit.effects.schema import Preset as Preset
+    from stemkit.separation.separator import Separator as Separator
     from stemkit.weights.models import load_network as load_network
 
 __version__ = "0.1.0"
 
-_HOMES = {"load_network": "stemkit.weights.models"}
+_HOMES = {
+    "Board": "stemkit.effects.board",
+    "Preset": "stemkit.effects.schema",
+    "Separator": "stemkit.separation.separator",
+    "load_network": "stemkit.weights.models",
+    "load_preset": "stemkit.effects.preset",
+}
 
-__all__ = ["__version__", "load_network"]
+__all__ = ["Board", "Preset", "Separator", "__version__", "load_network", "load_preset"]
 
 
 def __getattr__(name: str) -> object:

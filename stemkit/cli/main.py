@@ -8,10 +8,12 @@ from typing import NoReturn
 import click
 
 from stemkit import __version__
+from stemkit.cli.apply import apply
 from stemkit.cli.models import models
+from stemkit.cli.presets import presets
 from stemkit.cli.separate import separate
 from stemkit.cli.train import train
-from stemkit.errors import OptionError, PlanError, StemkitError
+from stemkit.errors import OptionError, PlanError, PresetError, StemkitError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -23,7 +25,9 @@ def stemkit() -> None:
 
 
 stemkit.add_command(separate)
+stemkit.add_command(apply)
 stemkit.add_command(models)
+stemkit.add_command(presets)
 stemkit.add_command(train)
 
 
@@ -40,7 +44,7 @@ def run(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (OptionError, PlanError) as error:
+    except (OptionError, PlanError, PresetError) as error:
         return _complain(error, USAGE)
     except StemkitError as error:
         return _complain(error, FAILED)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 if TYPE_CHECKING:
+    from stemkit.audio.stems import StemOutput
     from stemkit.batch.jobs import Plan
     from stemkit.batch.runner import Done, Failed, Outcome
 
@@ -42,8 +43,8 @@ class Summary:
 
     def __str__(self) -> str:
         counts = (
-            (self.planned, "to separate"),
-            (self.done, "separated"),
+            (self.planned, "to do"),
+            (self.done, "done"),
             (self.failed, "failed"),
             (self.skipped_done, "already there"),
             (self.skipped_not_audio, "not audio"),
@@ -125,9 +126,8 @@ class LinePrinter:
     def done(self, outcome: "Done") -> None:
         folder = next(iter(outcome.job.targets.values())).parent
         self._say(f"{outcome.job.source} -> {folder} ({_speed(outcome)})")
-        gain_db = outcome.outputs[0].gain_db
-        if gain_db:
-            self._say(f"  turned down by {-gain_db:.2f} dB, all stems alike, so as not to clip")
+        for line in _describe_levels(outcome.outputs):
+            self._say(f"  {line}")
         if self._verbose:
             for output in outcome.outputs:
                 self._say(f"  {output.path} ({output.frames} frames, peak {output.peak:.3f})")
@@ -192,6 +192,19 @@ def _to_text(value: object) -> str:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _describe_levels(outputs: "tuple[StemOutput, ...]") -> Iterator[str]:
+    """Yield what was done to the level of a song's outputs, nothing where nothing was."""
+    levelled = [output for output in outputs if output.true_peak_db is not None]
+    for gain_db in {output.gain_db for output in outputs if output not in levelled} - {0}:
+        yield f"turned down by {-gain_db:.2f} dB, all stems alike, so as not to clip"
+    for output in levelled:
+        loudness = "" if output.loudness_lufs is None else f"{output.loudness_lufs:.1f} LUFS, "
+        yield (
+            f"{output.stem}: {output.gain_db:+.1f} dB to {loudness}"
+            f"true peak {output.true_peak_db:.1f} dBTP"
+        )
 
 
 def _speed(outcome: "Done") -> str:

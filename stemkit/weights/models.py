@@ -12,12 +12,8 @@ from stemkit.nn.checkpoints import load_checkpoint
 from stemkit.nn.config import NetworkConfig
 from stemkit.nn.resunet import ResUNet
 from stemkit.weights.cache import check_bytes, is_bundled, weights_path
-from stemkit.weights.registry import (
-    WEIGHTS_SUFFIXES,
-    ModelCard,
-    list_checkpoint_cards,
-    read_card,
-)
+from stemkit.weights.registry import ModelCard, list_checkpoint_cards, read_card
+from stemkit.weights.sources import as_path
 
 
 class Bag(nn.Module):
@@ -60,9 +56,8 @@ def load_network(name_or_path: str | Path) -> ResUNet | Bag:
     Raises UnknownModelError, ModelError where the model isn't installed, and CheckpointError
     where a file isn't what it says. Never downloads.
     """
-    if isinstance(name_or_path, Path) or _looks_like_path(name_or_path):
-        return _load_file(Path(name_or_path))
-    return load_card(read_card(name_or_path))
+    path = as_path(name_or_path)
+    return load_card(read_card(str(name_or_path))) if path is None else load_file(path)
 
 
 def load_card(card: ModelCard) -> ResUNet | Bag:
@@ -79,11 +74,8 @@ def verify_model(card: ModelCard) -> None:
     load_card(card)
 
 
-def _looks_like_path(text: str) -> bool:
-    return "/" in text or "\\" in text or text.lower().endswith(WEIGHTS_SUFFIXES)
-
-
-def _load_file(path: Path) -> ResUNet:
+def load_file(path: Path) -> ResUNet:
+    """Return the network of a .safetensors file of stemkit's own; see `load_network`."""
     if not path.is_file():
         raise ModelError(f"no weights file {path}; give a model's name or a file that exists")
     if path.suffix != ".safetensors":
@@ -124,10 +116,3 @@ def _check_alike(first: NetworkConfig, other: NetworkConfig) -> None:
                 f"the networks of a bag must share their {trait}, not {ours} for "
                 f"{', '.join(first.sources)} and {theirs} for {', '.join(other.sources)}"
             )
-
-
-def read_sources(name_or_path: str | Path) -> tuple[str, ...]:
-    """Return the sources of a model, from its card where it has one; see `load_network`."""
-    if isinstance(name_or_path, Path) or _looks_like_path(name_or_path):
-        return _load_file(Path(name_or_path)).sources
-    return read_card(name_or_path).sources

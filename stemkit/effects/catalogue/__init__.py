@@ -1,0 +1,36 @@
+"""Every effect that a preset can have, as data: Pedalboard's, by its names, and stemkit's own."""
+
+from stemkit.effects.catalogue.base import EffectSettings as EffectSettings
+from stemkit.effects.catalogue.containers import EFFECTS as EFFECTS
+from stemkit.effects.catalogue.containers import Chain as Chain
+from stemkit.effects.catalogue.containers import Effect as Effect
+from stemkit.effects.catalogue.containers import Mix as Mix
+from stemkit.effects.catalogue.containers import walk_effects as walk_effects
+from stemkit.effects.catalogue.damage import Bitcrush as Bitcrush
+from stemkit.effects.catalogue.damage import Clipping as Clipping
+from stemkit.effects.catalogue.damage import Distortion as Distortion
+from stemkit.effects.catalogue.damage import GSMFullRateCompressor as GSMFullRateCompressor
+from stemkit.effects.catalogue.damage import MP3Compressor as MP3Compressor
+from stemkit.effects.catalogue.damage import Resample as Resample
+from stemkit.effects.catalogue.describe import describe_plugin as describe_plugin
+from stemkit.effects.catalogue.dynamics import BrickwallLimiter as BrickwallLimiter
+from stemkit.effects.catalogue.dynamics import Compressor as Compressor
+from stemkit.effects.catalogue.dynamics import Gain as Gain
+from stemkit.effects.catalogue.dynamics import Invert as Invert
+from stemkit.effects.catalogue.dynamics import Limiter as Limiter
+from stemkit.effects.catalogue.dynamics import NoiseGate as NoiseGate
+from stemkit.effects.catalogue.filters import HighpassFilter as HighpassFilter
+from stemkit.effects.catalogue.filters import HighShelfFilter as HighShelfFilter
+from stemkit.effects.catalogue.filters import LadderFilter as LadderFilter
+from stemkit.effects.catalogue.filters import LowpassFilter as LowpassFilter
+from stemkit.effects.catalogue.filters import LowShelfFilter as LowShelfFilter
+from stemkit.effects.catalogue.filters import PeakFilter as PeakFilter
+from stemkit.effects.catalogue.processors import AudioUnitPlugin as AudioUnitPlugin
+from stemkit.effects.catalogue.processors import Separator as Separator
+from stemkit.effects.catalogue.processors import VST3Plugin as VST3Plugin
+from stemkit.effects.catalogue.space import Chorus as Chorus
+from stemkit.effects.catalogue.space import Convolution as Convolution
+from stemkit.effects.catalogue.space import Delay as Delay
+from stemkit.effects.catalogue.space import Phaser as Phaser
+from stemkit.effects.catalogue.space import PitchShift as PitchShift
+from stemkit.effects.catalogue.space import Reverb as Reverb

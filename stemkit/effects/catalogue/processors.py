@@ -1,0 +1,115 @@
+"""What isn't Pedalboard's: separation, and the VST3 and Audio Unit plugins of others."""
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+from pydantic import AfterValidator, Field
+
+from stemkit.effects.catalogue.base import NAMED, EffectSettings
+from stemkit.errors import PresetError
+from stemkit.weights.registry import check_model_name
+from stemkit.weights.sources import as_path
+
+if TYPE_CHECKING:
+    import pedalboard
+
+    from stemkit.separation.separator import Separator as SeparatorProcessor
+
+
+def check_absolute(path: str) -> str:
+    """Return `path`; raises ValueError unless it is absolute, on some system."""
+    absolute = PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
+    if not absolute or not path.isprintable():
+        raise ValueError(f"{path!r} must be an absolute path")
+    return path
+
+
+def check_model(name_or_path: str) -> str:
+    """Return `name_or_path`; raises ValueError unless it can name a model or is absolute."""
+    if as_path(name_or_path) is None:
+        return check_model_name(name_or_path)
+    return check_absolute(name_or_path)
+
+
+ModelText = Annotated[str, AfterValidator(check_model)]
+
+
+class Separator(EffectSettings):
+    """Lets one stem through. It can't be inside a Mix, whose branches Pedalboard runs alone."""
+
+    effect: Annotated[Literal["Separator"], NAMED] = "Separator"
+
+    stem: Annotated[str, Field(min_length=1)] = "vocals"
+    """The stem that is let through, such as vocals or accompaniment."""
+
+    model: ModelText = "stemkit-small"
+    """The model that separates, by its name in `stemkit models list` or its absolute path."""
+
+    def build(
+        self, folder: Path | None = None, *, allow_plugins: bool = False
+    ) -> "SeparatorProcessor":
+        """Return a new processor; see `EffectSettings.build`."""
+        from stemkit.separation.separator import Separator as SeparatorProcessor
+
+        return SeparatorProcessor(self.stem, self.model)
+
+
+class ExternalEffect(EffectSettings):
+    """A plugin from elsewhere: a program, so it is loaded only where that is allowed."""
+
+    path_to_plugin_file: Annotated[str, AfterValidator(check_absolute)]
+    """The plugin's file or bundle, as an absolute path."""
+
+    plugin_name: str | None = None
+    """Which plugin, where the file holds several."""
+
+    parameter_values: dict[str, bool | float | str] = Field(default={})
+    """The plugin's parameters by Pedalboard's names for them; those left out are as it has them."""
+
+    initialization_timeout: Annotated[float, Field(ge=0.1, le=600)] = 10.0
+    """How long the plugin may take to start, in seconds."""
+
+    def build(
+        self, folder: Path | None = None, *, allow_plugins: bool = False
+    ) -> "pedalboard.Plugin":
+        """Return a new plugin; see `EffectSettings.build`."""
+        if not allow_plugins:
+            raise PresetError(
+                f"{self.effect} loads the program {self.path_to_plugin_file!r}; "
+                f"pass --allow-plugins if you trust it"
+            )
+        import pedalboard
+
+        native = getattr(pedalboard, self.effect, None)
+        if native is None:
+            raise PresetError(f"this system has no {self.effect}; choose VST3Plugin")
+        if not Path(self.path_to_plugin_file).exists():
+            raise PresetError(f"no plugin {self.path_to_plugin_file!r}; install it there")
+        return self._load(native)
+
+    def _load(self, native: type) -> "pedalboard.Plugin":
+        try:
+            plugin = native(
+                self.path_to_plugin_file,
+                dict(self.parameter_values),
+                self.plugin_name,
+                self.initialization_timeout,
+            )
+        except (ImportError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+            reason = " ".join(str(error).split())
+            raise PresetError(f"can't load {self.path_to_plugin_file!r}: {reason}") from error
+        if not plugin.is_effect:
+            raise PresetError(f"{self.path_to_plugin_file!r} is an instrument; choose an effect")
+        return cast("pedalboard.Plugin", plugin)
+
+
+class VST3Plugin(ExternalEffect):
+    """A VST3 plugin, built only with --allow-plugins."""
+
+    effect: Annotated[Literal["VST3Plugin"], NAMED] = "VST3Plugin"
+
+
+class AudioUnitPlugin(ExternalEffect):
+    """An Audio Unit plugin, of macOS only, built only with --allow-plugins."""
+
+    effect: Annotated[Literal["AudioUnitPlugin"], NAMED] = "AudioUnitPlugin"
