@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     model_validator,
@@ -16,6 +14,7 @@ from pydantic import (
 from stemkit.audio.encode import Container, OutputFormat
 from stemkit.audio.wav import BitDepth
 from stemkit.effects.catalogue import Effect
+from stemkit.effects.catalogue.base import Table
 from stemkit.effects.catalogue.processors import ModelText
 from stemkit.effects.names import check_file_name, check_summary, check_version
 
@@ -27,18 +26,6 @@ Effects = Annotated[tuple[Effect, ...], Field(strict=False)]
 GainDb = Annotated[float, Field(ge=-120, le=24)]
 LoudnessLufs = Annotated[float, Field(gt=-70, le=-5)]
 TruePeakDb = Annotated[float, Field(ge=-20, le=0)]
-
-
-class Table(BaseModel):
-    """A table of the file: no key that isn't known, no change after it is read."""
-
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
 
 
 class StemSettings(Table):

@@ -34,8 +34,8 @@ def require_effect(schema: JsonDict) -> None:
     required.insert(0, "effect")
 
 
-class EffectSettings(BaseModel):
-    """One effect as data: parameters by Pedalboard's names, with its defaults and its limits."""
+class Table(BaseModel):
+    """A table of the file: no key that isn't known, no change after it is read."""
 
     model_config = ConfigDict(
         strict=True,
@@ -43,8 +43,13 @@ class EffectSettings(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         use_attribute_docstrings=True,
-        json_schema_extra=require_effect,
     )
+
+
+class EffectSettings(Table):
+    """One effect as data: parameters by Pedalboard's names, with its defaults and its limits."""
+
+    model_config = ConfigDict(json_schema_extra=require_effect)
 
     effect: str
 
