@@ -42,7 +42,7 @@ Container = Literal["wav", "flac", "mp3", "ogg", "opus", "m4a"]
 
 BLOCK_FRAMES = 16384
 
-_BIT_DEPTHS: dict[str, tuple[str, ...]] = {"wav": ("16", "24", "32f"), "flac": ("16", "24")}
+BIT_DEPTHS: dict[str, tuple[str, ...]] = {"wav": ("16", "24", "32f"), "flac": ("16", "24")}
 # Beyond stereo the lossy codecs take channels for loudspeakers, in orders of their own, and cut the
 # one they take for the subwoofer at some hundred Hz.
 _MOST_CHANNELS = {"wav": 1024, "flac": 8, "mp3": 2, "ogg": 2, "opus": 2, "m4a": 2}
@@ -74,7 +74,7 @@ class OutputFormat:
         if self.container not in get_args(Container):
             choices = ", ".join(get_args(Container))
             raise OptionError(f"no format '{self.container}'; choose one of: {choices}")
-        depths = _BIT_DEPTHS.get(self.container, ())
+        depths = BIT_DEPTHS.get(self.container, ())
         if self.bit_depth is not None and self.bit_depth not in depths:
             choices = f"choose one of: {', '.join(depths)}" if depths else "leave it out"
             raise OptionError(f"{self.container} has no bit depth '{self.bit_depth}'; {choices}")

@@ -36,6 +36,7 @@ MOST_GAIN_DB = 40.0
 """The highest gain: what is left of a voice in a song without one isn't made a programme."""
 
 _MOST_PASSES = 4  # over the audio, to correct the gain
+_BISECTIONS = 12  # of at most some 80 dB: to 0.02 dB
 _MOST_TRIES = 40  # over the trace
 _BLOCK_FRAMES = 65536
 _BLOCK_STEPS = 4096
@@ -158,6 +159,8 @@ class LevelledSpool:
         most_db = min(gain_db + MOST_LOST_LU, MOST_GAIN_DB)
         for _ in range(_MOST_PASSES):
             gain_db = self._find_gain(goal_lufs, gain_db, most_db, limit_db)
+            if gain_db >= most_db:
+                gain_db = most_db = self._find_most_gain(most_db, limit_db)
             if self._true_peak.true_peak_db + gain_db <= limit_db:
                 return self._amplify(gain_db)
             measured = self._measure(gain_db, limit_db)
@@ -178,6 +181,24 @@ class LevelledSpool:
             # A decibel of gain adds at most one of loudness, so this doesn't go too far.
             gain_db = min(gain_db + missing_lu, most_db)
         return gain_db
+
+    def _find_most_gain(self, most_db: float, limit_db: float) -> float:
+        """Return the highest gain, up to `most_db`, that loses no more than `MOST_LOST_LU`."""
+        low_db, high_db = min(limit_db - self._true_peak.true_peak_db, most_db), most_db
+        if self._compute_loss(high_db, limit_db) <= MOST_LOST_LU:
+            return high_db
+        for _ in range(_BISECTIONS):
+            middle_db = (low_db + high_db) / 2
+            if self._compute_loss(middle_db, limit_db) <= MOST_LOST_LU:
+                low_db = middle_db
+            else:
+                high_db = middle_db
+        return low_db
+
+    def _compute_loss(self, gain_db: float, limit_db: float) -> float:
+        """Return how much loudness the limiter takes away."""
+        unlimited_lufs = self._compute_loudness(gain_db, math.inf)
+        return unlimited_lufs - self._compute_loudness(gain_db, limit_db)
 
     def _compute_loudness(self, gain_db: float, ceiling_db: float) -> float:
         """Return the loudness that the limiter would leave, by its gain as each step begins."""

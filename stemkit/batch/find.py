@@ -46,10 +46,14 @@ def split_audio(files: Iterator[FoundFile]) -> tuple[list[FoundFile], list[Found
 
 
 def _walk(given: Path, output: Path) -> Iterator[FoundFile]:
-    if given.is_file():
+    try:
+        is_file, is_folder = given.is_file(), given.is_dir()
+    except OSError as error:  # a name that is too long
+        raise PlanError(f"can't read {given}: {error.strerror}") from error
+    if is_file:
         yield FoundFile(given, Path(), given.resolve().parent.name)
         return
-    if not given.is_dir():
+    if not is_folder:
         raise PlanError(f"no file or folder {given}; check its name")
     for top, folders, names in os.walk(given, onerror=_refuse):
         folder = Path(top)

@@ -30,13 +30,14 @@ def apply(
     """
     from stemkit.batch.jobs import Naming
     from stemkit.batch.treatment import Treatment
-    from stemkit.effects.preset import load_preset
+    from stemkit.effects.preset import check_plugins, load_preset
 
     preset = load_preset(preset_name, preset_dirs)
     if preset.stems:
         raise click.UsageError(
             f"preset {preset_name!r} treats stems; run: stemkit separate --preset {preset_name} ..."
         )
+    check_plugins(preset, allow_plugins=allow_plugins)
     output_format = run.choose_format(preset.output)
     template = run.name_template or TEMPLATE
     naming = Naming(run.output, preset.outputs, output_format.extension, "", template)

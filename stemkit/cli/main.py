@@ -34,6 +34,9 @@ stemkit.add_command(train)
 def main() -> NoReturn:
     """Run the command line; every error becomes one line on stderr and an exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows; ignored under nohup
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
+        signal.signal(hangup, _interrupt)
     sys.exit(run())
 
 

@@ -65,12 +65,17 @@ class RunOptions:
     verbose: bool
 
     def choose_format(self, preset: "OutputSettings | None") -> "OutputFormat":
-        """Return the format asked for here, else the preset's, else wav."""
-        from stemkit.audio.encode import OutputFormat
+        """Return the format asked for here, else the preset's, else wav.
 
-        if preset is None or self.container is not None:
+        The preset's bit depth is kept in any format that has it.
+        """
+        from stemkit.audio.encode import BIT_DEPTHS, OutputFormat
+
+        if preset is None:
             return OutputFormat(self.container or "wav", self.bit_depth)
-        return OutputFormat(preset.format or "wav", self.bit_depth or preset.bit_depth)
+        container = self.container or preset.format or "wav"
+        kept = preset.bit_depth if preset.bit_depth in BIT_DEPTHS.get(container, ()) else None
+        return OutputFormat(container, self.bit_depth or kept)
 
 
 def preset_options(command: Callable[..., int]) -> Callable[..., int]:

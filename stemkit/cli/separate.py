@@ -55,12 +55,14 @@ def separate(
     """
     from stemkit.batch.jobs import DEFAULT_TEMPLATE, Naming
     from stemkit.batch.treatment import Treatment
-    from stemkit.effects.preset import check_stems
+    from stemkit.effects.preset import check_plugins, check_stems
     from stemkit.separation.options import EngineOptions
     from stemkit.separation.stems import choose_recipes
     from stemkit.weights.sources import read_sources
 
     preset = _read_preset(preset_name, preset_dirs, stems) if preset_name else None
+    if preset:
+        check_plugins(preset, allow_plugins=allow_plugins)
     model = model or (preset and preset.model) or DEFAULT_MODEL
     sources = read_sources(model)
     if preset:

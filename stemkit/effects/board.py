@@ -21,9 +21,14 @@ from stemkit.effects.faults import explain_faults
 from stemkit.effects.latency import UNBOUNDED, measure_latency
 from stemkit.effects.native import open_native
 from stemkit.effects.schema import MixSettings, Preset
-from stemkit.errors import BoardError, NotAnEffectError, PresetError
+from stemkit.errors import ArgumentTypeError, BoardError, NotAnEffectError, PresetError
 from stemkit.samples import Samples
-from stemkit.separation.processor import DEFAULT_BUFFER_SIZE, Processor, SampleStream
+from stemkit.separation.processor import (
+    DEFAULT_BUFFER_SIZE,
+    Processor,
+    SampleStream,
+    check_rate,
+)
 
 
 class Board(Processor, MutableSequence[Plugin]):
@@ -138,6 +143,7 @@ class Board(Processor, MutableSequence[Plugin]):
         Of a run of native plugins it is measured with silence. It includes the few frames that a
         run of more than one channel needs at once, for the channels of the last call, else two.
         """
+        sample_rate = check_rate(sample_rate)
         channels = self._layout.channels if self._layout else 2
         latencies = (
             stage.latency_at(sample_rate)
@@ -150,12 +156,13 @@ class Board(Processor, MutableSequence[Plugin]):
     def to_preset(self, summary: str = "A chain of effects", folder: Path | None = None) -> Preset:
         """Return a preset whose mix goes through this chain, without stems.
 
-        A Convolution's impulse response must be a file in `folder`, where the preset will be.
-        Raises PresetError for what isn't data: an impulse response elsewhere or from an array, a
-        VST3 or Audio Unit plugin, a separator with a network of the caller's.
+        A Separator keeps its stem, model and segments; its device, precision and batch size are
+        the machine's. A Convolution's impulse response must be a file in `folder`, where the preset
+        will be. Raises PresetError for what isn't data: an impulse response elsewhere or from an
+        array, a VST3 or Audio Unit plugin, a separator with a network of the caller's.
         """
-        mix = MixSettings(chain=tuple(describe_plugin(plugin, folder) for plugin in self))
         try:
+            mix = MixSettings(chain=tuple(describe_plugin(plugin, folder) for plugin in self))
             return Preset(version=1, summary=summary, mix=mix).with_folder(folder)
         except ValidationError as error:
             raise PresetError(*explain_faults(error)) from error
@@ -167,6 +174,8 @@ class Board(Processor, MutableSequence[Plugin]):
         Raises PresetError for a preset that does more, and for what can't be built: a VST3 or
         Audio Unit plugin without `allow_plugins` among it.
         """
+        if not isinstance(preset, Preset):
+            raise ArgumentTypeError(f"give a Preset, such as load_preset(...), not {preset!r}")
         if preset.stems or preset.mix is None:
             raise PresetError(
                 f"this preset separates {', '.join(preset.stems)}, which a board can't; "
@@ -210,6 +219,10 @@ class _BoardStream:
         self._channels = channels
 
     def push(self, block: Samples) -> Samples:
+        if len(block) != self._channels:
+            raise BoardError(
+                f"a stream of {self._channels} channels can't go on with {len(block)}; begin anew"
+            )
         now = list(walk(self._board))
         if [*map(id, now)] != [*map(id, self._contents)]:
             raise BoardError(

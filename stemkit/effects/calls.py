@@ -187,7 +187,10 @@ def call_native(
     except (RuntimeError, ValueError) as error:
         raise PluginError(f"a native plugin refused {sample_rate} Hz audio: {error}") from error
     if not np.isfinite(done).all():
-        raise PluginError(f"{_name(plugin)} gave NaN or infinity; change the parameters")
+        raise PluginError(
+            f"{_name(plugin)} gave NaN or infinity at {sample_rate} Hz; change the parameters, and "
+            f"keep every cutoff below half of the rate"
+        )
     return done.reshape(len(audio), -1)
 
 

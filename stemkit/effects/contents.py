@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeAlias, cast
+from weakref import WeakSet
 
 import pedalboard
 
+from stemkit.effects.catalogue.impulses import passes_through
 from stemkit.errors import BoardError, NotAnEffectError
 from stemkit.separation.processor import Processor
 
@@ -14,6 +16,9 @@ Plugin: TypeAlias = pedalboard.Plugin | Processor
 
 Stage: TypeAlias = Processor | list[pedalboard.Plugin]
 """One processor, or a run of native plugins."""
+
+
+_readable: WeakSet[pedalboard.Convolution] = WeakSet()
 
 
 def read_contents(plugin: Plugin) -> Sequence[Plugin]:
@@ -86,12 +91,26 @@ def _check_plugin(plugin: object, here: str) -> Plugin:
             f"would bypass; use {_native_base(type(plugin)).__name__}, or subclass "
             f"stemkit's Processor"
         )
+    if isinstance(plugin, pedalboard.Convolution):
+        _check_convolution(plugin, here)
     if plugin.is_instrument:
         raise NotAnEffectError(
             f"{here} is {_shorten(plugin)}, an instrument, which makes its sound from MIDI; "
             f"a board takes effects"
         )
     return plugin
+
+
+def _check_convolution(plugin: pedalboard.Convolution, here: str) -> None:
+    """Try, once, whether Pedalboard could read the impulse response; only if it is to be heard."""
+    if plugin in _readable or plugin.impulse_response_filename is None or plugin.mix == 0:
+        return
+    if passes_through(plugin):
+        raise BoardError(
+            f"{here} has an impulse response that Pedalboard can't read, "
+            f"{plugin.impulse_response_filename!r}, and would be bypassed; save it as 24-bit WAV"
+        )
+    _readable.add(plugin)
 
 
 def _is_native(kind: type) -> bool:

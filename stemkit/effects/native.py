@@ -32,8 +32,14 @@ _served: WeakKeyDictionary[pedalboard.Plugin, object] = WeakKeyDictionary()  # b
 def open_native(plugins: Sequence[pedalboard.Plugin], form: Form) -> SampleStream:
     """Return a stream of these plugins, one after the other, which are reset.
 
-    They serve one stream at a time: pushing to an earlier one raises BoardError.
+    They serve one stream at a time: pushing to an earlier one raises BoardError, and so does a
+    Reverb for more than two channels, which Pedalboard would pass by.
     """
+    if form.channels > 2 and any(isinstance(p, pedalboard.Reverb) for p in walk_native(plugins)):
+        raise BoardError(
+            f"Reverb takes mono or stereo, and would leave {form.channels} channels as they are; "
+            f"take it out"
+        )
     return _WholeStream(plugins, form) if needs_whole(plugins) else _BlockStream(plugins, form)
 
 

@@ -57,11 +57,11 @@ def parse_preset(text: str, place: str = "preset", folder: Path | None = None) -
 
 def read_text(path: Path) -> str:
     """Return the text of a preset's file; raises PresetError where it can't be one."""
-    if path.is_dir():
-        raise PresetError(f"{path}: a folder, not a preset; name one of the files in it")
-    if not path.is_file():
-        raise PresetError(f"{path}: no such file; name one that exists")
     try:
+        if path.is_dir():
+            raise PresetError(f"{path}: a folder, not a preset; name one of the files in it")
+        if not path.is_file():
+            raise PresetError(f"{path}: no such file; name one that exists")
         if path.stat().st_size > MOST_BYTES:
             raise PresetError(f"{path}: too large for a preset, which has at most 1 MB")
         return path.read_text(encoding="utf-8-sig")
@@ -80,8 +80,21 @@ def check_preset(preset: Preset, *, allow_plugins: bool = False) -> None:
     faults = _find_model_faults(preset)
     for chain_place, chain in preset.chains.items():
         for place, effect in walk_effects(chain, chain_place):
+            if isinstance(effect, ExternalEffect) and not allow_plugins:
+                continue
             fault = _find_build_fault(effect, preset.folder, allow_plugins=allow_plugins)
             faults += [f"{place}: {fault}"] if fault else []
+    _raise_all(preset, faults)
+
+
+def check_plugins(preset: Preset, *, allow_plugins: bool) -> None:
+    """Raise PresetError for each VST3 or Audio Unit plugin that can't be loaded or mustn't be."""
+    faults = []
+    for chain_place, chain in preset.chains.items():
+        for place, effect in walk_effects(chain, chain_place):
+            if isinstance(effect, ExternalEffect):
+                fault = _find_build_fault(effect, preset.folder, allow_plugins=allow_plugins)
+                faults += [f"{place}: {fault}"] if fault else []
     _raise_all(preset, faults)
 
 
@@ -144,7 +157,7 @@ def _find_build_fault(
 ) -> str | None:
     if isinstance(effect, Separator):
         return _find_separator_fault(effect)
-    if effect.inner or (isinstance(effect, ExternalEffect) and not allow_plugins):
+    if effect.inner:
         return None
     try:
         effect.build(folder, allow_plugins=allow_plugins)

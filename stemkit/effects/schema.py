@@ -47,7 +47,8 @@ class StemSettings(Table):
     """Integrated loudness (ITU-R BS.1770) of its own file; left out, as it comes."""
 
     true_peak_db: TruePeakDb | None = None
-    """Highest true peak of its own file, in dBTP; a limiter holds it."""
+    """Highest true peak of its own file, in dBTP; a limiter holds it where a loudness is set, else
+    the whole file is turned down."""
 
 
 class MixSettings(Table):
@@ -66,7 +67,8 @@ class MixSettings(Table):
     """Integrated loudness (ITU-R BS.1770) of the file; left out, as it comes."""
 
     true_peak_db: TruePeakDb | None = None
-    """Highest true peak of the file, in dBTP; a limiter holds it."""
+    """Highest true peak of the file, in dBTP; a limiter holds it where a loudness is set, else the
+    whole file is turned down."""
 
     stem_files: bool = False
     """Whether each stem is written to a file of its own too."""

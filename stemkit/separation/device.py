@@ -17,6 +17,11 @@ class Placement:
     device: torch.device
     dtype: torch.dtype
 
+    @property
+    def is_float32(self) -> bool:
+        """Whether nothing is rounded on purpose."""
+        return self.dtype == torch.float32
+
 
 def choose_placement(device: DeviceName, precision: Precision) -> Placement:
     """Return what `auto` means on this machine, and what was asked for otherwise.

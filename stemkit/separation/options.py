@@ -1,6 +1,5 @@
 """How a model is run."""
 
-import math
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Literal, get_args
@@ -8,6 +7,9 @@ from typing import Literal, get_args
 from stemkit.errors import ArgumentTypeError, OptionError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+LONGEST_SECONDS = 3600
+"""A segment is held in memory, several times over."""
+
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -38,12 +40,12 @@ class EngineOptions:
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise OptionError(f"no {name} {value!r}; choose one of: {', '.join(choices)}")
 
 
 def _check_number(name: str, seconds: object) -> None:
     if not isinstance(seconds, Real):
         raise ArgumentTypeError(f"{name} must be a number, not {seconds!r}")
-    if not math.isfinite(seconds):
-        raise OptionError(f"{name} must be finite, not {seconds}")
+    if not 0 <= float(seconds) <= LONGEST_SECONDS:
+        raise OptionError(f"{name} must be 0 to {LONGEST_SECONDS}, not {float(seconds):g}")

@@ -77,8 +77,9 @@ class Predictor:
                 f"{batch.shape[-1]} frames; lower the batch size or the segment seconds"
             ) from error
         if not np.isfinite(stems).all():
+            remedy = "turn the input down" if self._placement.is_float32 else "choose float32"
             raise DeviceError(
-                f"the network's numbers don't fit in {self._placement.dtype}; choose float32"
+                f"the network's numbers don't fit in {self._placement.dtype}; {remedy}"
             )
         return np.asarray(stems, dtype=np.float32)
 

@@ -14,6 +14,8 @@ from stemkit.errors import ArgumentTypeError, OptionError
 from stemkit.samples import Samples
 from stemkit.separation.arrays import Layout, check_array, find_layout, read_samples
 
+HIGHEST_RATE = 2**31 - 1  # Hz, far beyond what any format holds
+
 DEFAULT_BUFFER_SIZE = 8192  # Pedalboard's
 
 
@@ -70,7 +72,9 @@ class Processor(ABC):
 
         They are late only while a stream runs: what comes out is never shifted.
         """
-        return self.latency_at(self._sample_rate or self.own_sample_rate)
+        running = self._running
+        rate = running.sample_rate if running else self._sample_rate
+        return self.latency_at(rate or self.own_sample_rate)
 
     def process(
         self,
@@ -85,7 +89,9 @@ class Processor(ABC):
         channels): the smaller axis is the channels, and a square array has the layout of the one
         before it. With `reset` it is a whole signal, and as much comes out as went in. Without,
         it is the next block of a stream: less may come out, none of it late, and `flush` returns
-        the rest. `buffer_size` never changes the result. What is refused changes nothing.
+        the rest. `buffer_size` never changes the result. What is refused changes nothing. A
+        stream whose first blocks have no more frames than channels begins with an empty block,
+        such as (2, 0), which tells them apart.
 
         Unlike Pedalboard: a block with fewer frames than channels is read like the block before
         it; NaN and infinity (NonFiniteError), a buffer size below 1, a rate that isn't a positive
@@ -98,12 +104,14 @@ class Processor(ABC):
         rate, size = check_rate(sample_rate), _check_buffer_size(buffer_size)
         array = check_array(input_array)
         with self._lock:
-            layout = find_layout(array.shape, self._layout, streaming=not reset)
+            stream = None if reset else self._running
+            last = stream.layout if stream else self._layout
+            layout = find_layout(array.shape, last, streaming=not reset)
             audio = read_samples(array, layout, copy=not reset)
             if reset:
                 done = self._process_whole(audio, rate, size)
             else:
-                done = self._process_block(audio, rate, size)
+                done = self._process_block(audio, layout, rate, size)
             self._layout, self._sample_rate = layout, rate
             return layout.restore(done)
 
@@ -123,11 +131,11 @@ class Processor(ABC):
         It has the layout of the stream's last block; without a stream it is empty.
         """
         with self._lock:
-            layout = self._layout or Layout(1, channels_first=False, channels=1)
             running, self._running = self._running, None
             if running is None:
+                layout = self._layout or Layout(1, channels_first=False, channels=1)
                 return layout.restore(np.zeros((layout.channels, 0), np.float32))
-            return layout.restore(running.stream.flush())
+            return running.layout.restore(running.stream.flush())
 
     def reset(self) -> None:
         """Drop the stream that runs, and forget the layout of the last array."""
@@ -135,20 +143,25 @@ class Processor(ABC):
             self._running = self._layout = None
 
     def _process_whole(self, audio: Samples, rate: int, buffer_size: int) -> Samples:
-        self._running = None
         if audio.shape[1] == 0:
+            self._running = None
             return audio
         stream = self.open_stream(rate, len(audio), buffer_size)
+        self._running = None
         return np.concatenate((stream.push(audio), stream.flush()), axis=1)
 
-    def _process_block(self, audio: Samples, rate: int, buffer_size: int) -> Samples:
+    def _process_block(
+        self, audio: Samples, layout: Layout, rate: int, buffer_size: int
+    ) -> Samples:
         channels, frames = audio.shape
+        if self._running is not None:
+            self._running.check(rate, channels)
         if frames == 0:
             return audio
         if self._running is None:
             stream = self.open_stream(rate, channels, buffer_size)
-            self._running = _Running(stream, rate, channels)
-        self._running.check(rate, channels)
+            self._running = _Running(stream, rate, channels, layout)
+        self._running.layout = layout
         try:
             return self._running.stream.push(audio)
         except BaseException:  # some of the stream is lost, and what is left is no whole
@@ -156,13 +169,14 @@ class Processor(ABC):
             raise
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Running:
-    """The stream of `reset=False` calls."""
+    """The stream of `reset=False` calls, and the layout of its last block."""
 
     stream: SampleStream
     sample_rate: int
     channels: int
+    layout: Layout
 
     def check(self, sample_rate: int, channels: int) -> None:
         """Raise OptionError for a block that can't be the next one."""
@@ -176,13 +190,15 @@ class _Running:
 def check_rate(sample_rate: float) -> int:
     """Return the rate as a whole number; raises ArgumentTypeError and OptionError."""
     try:
-        rate = float(sample_rate) if not isinstance(sample_rate, str) else None
+        rate = None if isinstance(sample_rate, str | bytes) else float(sample_rate)
     except TypeError:
         rate = None
+    except OverflowError:
+        rate = math.inf
     if rate is None:
         raise ArgumentTypeError(f"sample_rate must be a number of Hz, not {sample_rate!r}")
-    if not (math.isfinite(rate) and rate >= 1 and rate == int(rate)):
-        raise OptionError(f"sample_rate must be a positive whole number of Hz, not {rate}")
+    if not (1 <= rate <= HIGHEST_RATE and rate == int(rate)):
+        raise OptionError(f"sample_rate must be a positive whole number of Hz, not {rate:g}")
     return int(rate)
 
 
@@ -196,4 +212,4 @@ def _check_buffer_size(buffer_size: int) -> int:
         ) from None
     if size < 1:
         raise OptionError(f"buffer_size must be 1 frame or more, not {size}")
-    return size
+    return min(size, 2**31 - 1)  # the most that Pedalboard takes

@@ -139,7 +139,7 @@ class Separator(Processor):
 
     def latency_at(self, sample_rate: int) -> int:
         """Return the most samples that a stream of this rate holds back after any `push`."""
-        return self._engine.latency_at(sample_rate)
+        return self._engine.latency_at(check_rate(sample_rate))
 
     def open_stream(
         self, sample_rate: int, channels: int, buffer_size: int = DEFAULT_BUFFER_SIZE
@@ -164,6 +164,12 @@ class Separator(Processor):
         stems = engine.separate(audio, rate) if audio.size else dict.fromkeys(engine.stems, audio)
         return {name: layout.restore(stem) for name, stem in stems.items()}
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set a parameter; raises AttributeError for a name that isn't one, as plugins do."""
+        if not name.startswith("_") and not isinstance(getattr(type(self), name, None), _Setting):
+            raise AttributeError(f"a {type(self).__name__} has no parameter {name!r} to set")
+        super().__setattr__(name, value)
+
     def _change(self, name: str, value: object) -> None:
         with self._lock:
             if self._running is not None:
@@ -186,13 +192,25 @@ class _OneStemStream:
         self._stream = stream
         self._stem = stem
         self._channels = channels
+        self._is_over = False
 
     def push(self, block: Samples) -> Samples:
+        self._check(len(block))
         return self._join(list(self._stream.push(block)))
 
     def flush(self, tail_frames: int = 0) -> Samples:
+        self._check(self._channels)
+        self._is_over = True
         tail = np.zeros((self._channels, tail_frames), np.float32)
         return self._join([*self._stream.push(tail), *self._stream.flush()])
+
+    def _check(self, channels: int) -> None:
+        if self._is_over:
+            raise OptionError("this stream is over; open a new one")
+        if channels != self._channels:
+            raise OptionError(
+                f"a stream of {self._channels} channels can't go on with {channels}; open a new one"
+            )
 
     def _join(self, parts: list[Stems]) -> Samples:
         if not parts:

@@ -1,6 +1,6 @@
 """Measure the peak memory of `stemkit separate` on a short and a long file.
 
-python -m tests.benchmarks.memory [--minutes 5 60]
+python -m tests.benchmarks.memory [--minutes 5 60] [--preset karaoke]
 """
 
 import argparse
@@ -28,21 +28,25 @@ def main() -> None:
     """Print one line a length."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, nargs="+", default=[5, 60])
+    parser.add_argument("--preset", help="Send the stems through this preset.")
     options = parser.parse_args()
+    extra = ["--preset", options.preset] if options.preset else []
     print("| minutes | peak memory, MB | seconds |")
     print("| ---: | ---: | ---: |")
     for minutes in options.minutes:
-        peak_mb, seconds = measure_peak(minutes)
+        peak_mb, seconds = measure_peak(minutes, extra)
         print(f"| {minutes:g} | {peak_mb:.0f} | {seconds:.1f} |", flush=True)
 
 
-def measure_peak(minutes: float) -> tuple[float, float]:
+def measure_peak(minutes: float, extra: list[str]) -> tuple[float, float]:
     """Return the peak resident memory in MB and the seconds that a new process takes."""
     with tempfile.TemporaryDirectory() as name:
         song = Path(name) / "song.wav"
         write_song(song, minutes)
-        command = [sys.executable, "-c", RUN, "separate", str(song), "-o", f"{name}/out", "-q"]
-        found = subprocess.run(command, capture_output=True, text=True, check=True)
+        command = ["separate", str(song), "-o", f"{name}/out", "-q", *extra]
+        found = subprocess.run(
+            [sys.executable, "-c", RUN, *command], capture_output=True, text=True, check=True
+        )
     code, peak, seconds = found.stdout.split()
     if code != "0":
         raise RuntimeError(found.stderr)

@@ -95,6 +95,7 @@ def test_the_command_line_overrules_the_presets_format(
     song = library / "song.wav"
     for options, name, subtype in (
         (["--format", "flac"], "vocals.flac", "PCM_24"),
+        (["--format", "wav"], "vocals.wav", "FLOAT"),
         (["--bit-depth", "16"], "vocals.wav", "PCM_16"),
         ([], "vocals.wav", "FLOAT"),
     ):
@@ -221,8 +222,12 @@ def test_plugins_are_not_loaded_unless_allowed(
     song = library / "song.wav"
     assert apply(preset, song, "-o", tmp_path / "out") == 2
     assert "--allow-plugins" in capsys.readouterr().err
+    assert apply(preset, song, "-o", tmp_path / "out", "--dry-run", "--json") == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"{preset}: mix.chain[0]: VST3Plugin loads the program" in told.err
     assert apply(preset, song, "-o", tmp_path / "out", "--allow-plugins") == 2
-    assert "Some.vst3" in capsys.readouterr().err
+    assert f"{preset}: mix.chain[0]: no plugin" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -251,3 +256,26 @@ def test_a_dry_run_with_a_preset_imports_no_torch(library: Path, tmp_path: Path)
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.split() == ["0", "False"]
+
+
+def test_names_that_are_too_long_and_links_in_a_circle_are_one_line(
+    library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "a" * 300
+    folder = tmp_path / "presets"
+    chain = '[mix]\n[[mix.chain]]\neffect = "Convolution"\nimpulse_response_filename = '
+    write_preset(folder, f'{chain}"{long}.wav"', "long")
+    write_preset(folder, f'{chain}"circle.wav"', "circle")
+    write_preset(folder, "[mix]", "right")
+    (folder / "circle.wav").symlink_to("circle.wav")
+    assert run(["presets", "list", "--preset-dir", str(folder)]) == 1
+    told = capsys.readouterr()
+    assert "right" in told.out
+    assert len(told.err.splitlines()) == 2
+    for command in (
+        ["presets", "check", f"{long}.toml"],
+        ["apply", "lofi", str(library / f"{long}.wav"), "-o", str(tmp_path / "out")],
+    ):
+        assert run(command) in (1, 2)
+        told = capsys.readouterr()
+        assert len((told.out + told.err).splitlines()) == 1

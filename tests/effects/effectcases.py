@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -81,7 +81,8 @@ def draw_settings(random_: random.Random, name: str) -> Any:
         case "Convolution":
             values["impulse_response_filename"] = random_.choice(["a.wav", "rooms/hall é 1.wav"])
         case "Separator":
-            values |= {"stem": random_.choice(["vocals", "accompaniment"])}
+            values["stem"] = random_.choice(["vocals", "accompaniment"])
+            values["overlap_seconds"] = round(cast(float, values["segment_seconds"]) / 3, 3)
         case "VST3Plugin" | "AudioUnitPlugin":
             values["path_to_plugin_file"] = random_.choice(
                 ["/Library/a.vst3", "C:\\VST3\\a b.vst3"]

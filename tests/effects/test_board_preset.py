@@ -16,7 +16,7 @@ import soundfile
 
 from stemkit.effects.board import Board
 from stemkit.effects.preset import parse_preset
-from stemkit.errors import PresetError, StemkitError
+from stemkit.errors import BoardError, PresetError, StemkitError
 from stemkit.separation.separator import Separator
 from tests.effects.natives import EFFECTS, RATE, impulse_response, music
 from tests.separation.networks import make_identity
@@ -167,3 +167,39 @@ def test_a_vst3_plugin_takes_part(external: pb.VST3Plugin) -> None:
     np.testing.assert_allclose(streamed, expected, rtol=0, atol=1e-6)
     with pytest.raises(StemkitError, match="doesn't tell which file"):
         board.to_preset()
+
+
+def test_a_separators_segments_are_kept() -> None:
+    board = Board([Separator(segment_seconds=2, overlap_seconds=0.5, device="cpu")])
+    copied = Board.from_preset(board.to_preset())[0]
+    assert isinstance(copied, Separator)
+    assert (copied.segment_seconds, copied.overlap_seconds) == (2, 0.5)
+
+
+def test_what_is_no_preset_is_refused() -> None:
+    for wrong in ("lofi", None, 3):
+        with pytest.raises(StemkitError, match="give a Preset"):
+            Board.from_preset(wrong)  # type: ignore[arg-type]
+    with pytest.raises(PresetError, match="plugins"):
+        Board([pb.Mix([])]).to_preset()
+
+
+def test_an_impulse_response_that_pedalboard_cannot_read_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "room.flac", impulse_response(), RATE)
+    (tmp_path / "text.wav").write_text("not audio at all")
+    soundfile.write(tmp_path / "room.wav", impulse_response(), RATE, "PCM_24")
+    for name in ("room.flac", "text.wav"):
+        with pytest.raises(BoardError, match="can't read"):
+            Board([pb.Mix([pb.Convolution(str(tmp_path / name), 0.5)])])
+    good = pb.Convolution(str(tmp_path / "room.wav"), 0.5)
+    again = pb.Convolution(str(tmp_path / "room.wav"), 0.5)
+    audio = music(3000)
+    np.testing.assert_array_equal(Board([good])(audio, RATE), pb.Pedalboard([again])(audio, RATE))
+    assert len(Board([pb.Convolution(str(tmp_path / "room.flac"), 0)])) == 1  # isn't heard
+
+
+def test_a_buffer_larger_than_pedalboard_takes_changes_nothing() -> None:
+    audio = music(3000)
+    for plugin in (pb.PitchShift(0), pb.Gain(1)):
+        board = Board([plugin])
+        np.testing.assert_array_equal(board(audio, RATE, 2**32), board(audio, RATE))

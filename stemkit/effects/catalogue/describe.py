@@ -57,7 +57,12 @@ def _describe_processor(plugin: "Processor", folder: Path | None) -> "Effect":
     if not isinstance(plugin.model, str | Path):
         raise PresetError(f"{plugin!r} has a network of its own; give it a model's name")
     path = as_path(plugin.model)
-    return Separator(stem=plugin.stem, model=str(plugin.model if path is None else path.resolve()))
+    return Separator(
+        stem=plugin.stem,
+        model=str(plugin.model if path is None else path.resolve()),
+        segment_seconds=plugin.segment_seconds,
+        overlap_seconds=plugin.overlap_seconds,
+    )
 
 
 def _describe_native(plugin: Any, folder: Path | None) -> "Effect":

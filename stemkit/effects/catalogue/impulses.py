@@ -36,27 +36,38 @@ def find_impulse(name: str, folder: Path | None) -> Path:
             f"the impulse response {name!r} is found from the preset's folder, and this preset "
             f"has none; load it from a file"
         )
-    path = (folder / name).resolve()
+    try:
+        path = (folder / name).resolve()
+        is_file = path.is_file()
+    except (OSError, RuntimeError) as error:  # a name too long; links that go in a circle
+        raise PresetError(f"the impulse response {name!r} can't be read: {error}") from error
     if not path.is_relative_to(folder.resolve()):
         raise PresetError(f"the impulse response {name!r} leads out of the preset's folder")
-    if not path.is_file():
+    if not is_file:
         raise PresetError(f"no impulse response {name!r} in {folder}; put it there")
     _check_audio(path, name)
     return path
 
 
 def require_loaded(convolution: "pedalboard.Convolution", name: str) -> None:
-    """Raise PresetError where Pedalboard took a file that it can't read.
-
-    It does so without a word for FLAC and MP3, and then passes audio through as it is; a unit
-    impulse that was convolved with anything comes out scaled.
-    """
-    click = np.zeros(64, np.float32)
-    click[0] = 1
-    if np.array_equal(convolution(click, 44100), click):
+    """Raise PresetError where Pedalboard took a file that it can't read."""
+    if passes_through(convolution):
         raise PresetError(
             f"Pedalboard can't read the impulse response {name!r}; save it as 24-bit WAV"
         )
+
+
+def passes_through(convolution: "pedalboard.Convolution") -> bool:
+    """Tell whether Pedalboard took a file that it can't read, and leaves audio as it is.
+
+    It does so without a word for FLAC and MP3; a unit impulse that was convolved with anything
+    comes out scaled.
+    """
+    click = np.zeros(64, np.float32)
+    click[0] = 1
+    passed = np.array_equal(convolution(click, 44100), click)
+    convolution.reset()
+    return passed
 
 
 def _check_audio(path: Path, name: str) -> None:

@@ -1,9 +1,9 @@
 """What isn't Pedalboard's: separation, and the VST3 and Audio Unit plugins of others."""
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, Self, cast
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from stemkit.effects.catalogue.base import NAMED, EffectSettings
 from stemkit.errors import PresetError
@@ -45,13 +45,30 @@ class Separator(EffectSettings):
     model: ModelText = "stemkit-small"
     """The model that separates, by its name in `stemkit models list` or its absolute path."""
 
+    segment_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 30.0
+    """How much the network hears at once, in seconds."""
+
+    overlap_seconds: Annotated[float, Field(ge=0, le=1800)] = 5.0
+    """How much of that it has heard before, in seconds: at most half."""
+
+    @model_validator(mode="after")
+    def _overlaps_by_half_at_most(self) -> Self:
+        if self.overlap_seconds > self.segment_seconds / 2:
+            raise ValueError("overlap_seconds can be at most half of segment_seconds")
+        return self
+
     def build(
         self, folder: Path | None = None, *, allow_plugins: bool = False
     ) -> "SeparatorProcessor":
         """Return a new processor; see `EffectSettings.build`."""
         from stemkit.separation.separator import Separator as SeparatorProcessor
 
-        return SeparatorProcessor(self.stem, self.model)
+        return SeparatorProcessor(
+            self.stem,
+            self.model,
+            segment_seconds=self.segment_seconds,
+            overlap_seconds=self.overlap_seconds,
+        )
 
 
 class ExternalEffect(EffectSettings):
