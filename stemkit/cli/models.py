@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from stemkit.cli.listing import print_table, report_faults
 from stemkit.errors import ModelError
 
 if TYPE_CHECKING:
@@ -55,11 +56,8 @@ def list_command(context: click.Context, as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps(dataclasses.asdict(row)))
     else:
-        _print_table(rows)
-    for fault in faults:
-        click.echo(f"error: {fault}", err=True)
-    if faults:
-        context.exit(1)
+        _print_rows(rows)
+    report_faults(context, faults)
 
 
 @models.command()
@@ -164,15 +162,12 @@ def _summarize(card: "ModelCard") -> ModelSummary:
     )
 
 
-def _print_table(rows: list[ModelSummary]) -> None:
+def _print_rows(rows: list[ModelSummary]) -> None:
     lines = [("NAME", "STEMS", "SIZE", "STATE", "LICENCE")]
     for row in rows:
         size = _format_size(row.size_bytes)
         lines.append((row.name, ", ".join(row.sources), size, row.state, row.licence))
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    print_table(lines)
 
 
 def _print_card(card: "ModelCard") -> None:

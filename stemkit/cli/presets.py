@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stemkit.cli.listing import print_table, report_faults
 from stemkit.cli.run import PRESET_DIR
 from stemkit.errors import PresetError
 
@@ -41,11 +42,8 @@ def list_command(context: click.Context, preset_dirs: tuple[Path, ...], as_json:
         for file, summary in rows:
             click.echo(json.dumps(_to_object(file, summary)))
     else:
-        _print_table(rows)
-    for fault in faults:
-        click.echo(f"error: {fault}", err=True)
-    if faults:
-        context.exit(1)
+        _print_rows(rows)
+    report_faults(context, faults)
 
 
 @presets.command()
@@ -131,13 +129,10 @@ def _to_object(file: "PresetFile", summary: str) -> dict[str, object]:
     }
 
 
-def _print_table(rows: list[tuple["PresetFile", str]]) -> None:
+def _print_rows(rows: list[tuple["PresetFile", str]]) -> None:
     lines = [("NAME", "FROM", "SUMMARY")]
     lines += [(file.name, _describe_origin(file), summary) for file, summary in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    print_table(lines)
 
 
 def _describe_origin(file: "PresetFile") -> str:

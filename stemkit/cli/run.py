@@ -41,7 +41,8 @@ _RUN_OPTIONS = (
     click.option("--bit-depth", type=click.Choice(["16", "24", "32f"]),
                  help="Of wav and flac.  [default: the preset's, or 24]"),
     click.option("--name-template", metavar="T",
-                 help="Of {folder}, {track}, {stem}, {model}, and {type}, the input's extension."),
+                 help="Of {folder}, {track}, {stem}, {model}, and {type}, the input's extension.  "
+                 "[default: {folder}/{track}/{stem}, for apply {folder}/{track}]"),
     click.option("--overwrite", is_flag=True, help="Do again what has its outputs already."),
     click.option("--dry-run", is_flag=True, help="Show what would be read and written, and stop."),
     click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout."),
