@@ -1,9 +1,7 @@
-"""Integrated loudness: EBU's own cases, two other meters, the same in any blocks."""
+"""Integrated loudness: EBU's own cases, another meter, the same in any blocks."""
 
 import numpy as np
 import pytest
-import torch
-import torchaudio
 
 from stemkit.audio.loudness import LoudnessMeter, k_weighting
 from stemkit.errors import OptionError
@@ -58,12 +56,10 @@ def test_ffmpeg_says_the_same(sample_rate: int, channels: int) -> None:
     assert loudness(samples, sample_rate) == pytest.approx(expected, abs=0.02)
 
 
-def test_ffmpeg_and_torchaudio_say_the_same_of_a_real_clip() -> None:
+def test_ffmpeg_says_the_same_of_a_real_clip() -> None:
     clip, sample_rate = read_clip()
     measured = loudness(clip, sample_rate)
     assert measured == pytest.approx(ffmpeg_measures(clip, sample_rate)[0], abs=0.02)
-    theirs = torchaudio.functional.loudness(torch.from_numpy(clip), sample_rate)
-    assert measured == pytest.approx(float(theirs), abs=0.1)
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 44100])

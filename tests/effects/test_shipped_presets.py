@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import scipy.signal
 import soundfile
-import torch
-import torchaudio
 
 import stemkit
 from stemkit.audio.encode import OutputFormat
@@ -20,6 +18,7 @@ from stemkit.samples import Samples
 from stemkit.separation.engine import Engine
 from stemkit.separation.options import EngineOptions
 from stemkit.separation.stems import Stems
+from tests.audio.meters import ffmpeg_measures
 
 CLIP = Path(__file__).parents[2] / "examples" / "audio" / "word-war-vi.ogg"
 RATE = 44100
@@ -69,7 +68,7 @@ def read(output: StemOutput) -> Samples:
 
 
 def measure_loudness(audio: Samples) -> float:
-    return float(torchaudio.functional.loudness(torch.from_numpy(audio), RATE))
+    return ffmpeg_measures(audio, RATE)[0]
 
 
 def measure_true_peak(audio: Samples) -> float:
