@@ -1,10 +1,18 @@
-"""Which device and precision a run uses."""
+"""Which device and precision a run uses, and how a network is run there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Protocol
 
+import numpy as np
 import torch
+from joblib import cpu_count
+from torch import nn
 
 from stemkit.errors import DeviceError
+from stemkit.samples import Samples
 from stemkit.separation.options import DeviceName, Precision
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -62,3 +70,139 @@ def _cpu_has_bfloat16() -> bool:
     """Ask torch, whose names for this have changed; without an answer, say no."""
     questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in questions)
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """What a device had free before a step, and what the step took at its peak, in bytes."""
+
+    free: int
+    peak: int
+
+
+class Device(Protocol):
+    """Where batches are run.
+
+    `lanes` is how many may run at the same time. `lengths` is how many lengths segments come in,
+    so that short ones meet others like them; None where each keeps its own.
+    """
+
+    @property
+    def placement(self) -> Placement: ...
+    @property
+    def lanes(self) -> int: ...
+    @property
+    def lengths(self) -> int | None: ...
+
+    def run(self, network: nn.Module, batch: Samples) -> Samples:
+        """Return (batch, sources, channels, frames) for (batch, channels, frames)."""
+        ...
+
+    def measure_step(self, network: nn.Module, shape: tuple[int, int, int]) -> MemoryUse | None:
+        """Run a step on silence and return what it took; None where bigger batches gain nothing."""
+        ...
+
+    def free_memory(self) -> None:
+        """Give back memory that is kept for later, after a step ran out of it."""
+        ...
+
+
+def open_device(placement: Placement, workers: int) -> Device:
+    """Return the device on which `workers` threads of this process run networks."""
+    if placement.device.type == "cuda":
+        return CudaDevice(placement)
+    lanes = min(workers, cpu_count()) if placement.device.type == "cpu" else 1
+    return PlainDevice(placement, lanes)
+
+
+def is_memory_error(error: Exception) -> bool:
+    """Return whether a step failed for want of memory, for which torch has several errors."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    signs = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+
+
+class PlainDevice:
+    """A CPU, whose cores the lanes share evenly, or Apple's GPU."""
+
+    lengths = None
+
+    def __init__(self, placement: Placement, lanes: int) -> None:
+        self.placement = placement
+        self.lanes = lanes
+        self._cores = torch.get_num_threads()
+        self._threads = max(1, self._cores // lanes)
+
+    def run(self, network: nn.Module, batch: Samples) -> Samples:
+        """Return (batch, sources, channels, frames) for (batch, channels, frames)."""
+        with torch.inference_mode(), self._use_threads():
+            stems = network(torch.from_numpy(batch).to(self.placement.device))
+            return np.asarray(stems.cpu().numpy())
+
+    def measure_step(self, network: nn.Module, shape: tuple[int, int, int]) -> MemoryUse | None:
+        """Return None: bigger batches gain nothing."""
+        return None
+
+    def free_memory(self) -> None:
+        """Keep no memory of its own."""
+
+    @contextmanager
+    def _use_threads(self) -> Iterator[None]:
+        """Give a step its share of the cores.
+
+        torch's setting is a thread's own and the start of that of later threads: it is put back.
+        """
+        if self._threads == self._cores:
+            yield
+            return
+        torch.set_num_threads(self._threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(self._cores)
+
+
+class CudaDevice:
+    """An NVIDIA GPU: each lane has a stream, so that one batch is copied while another is run."""
+
+    lanes = 2
+    lengths = 8
+
+    def __init__(self, placement: Placement) -> None:
+        self.placement = placement
+        self._idle: SimpleQueue[torch.cuda.Stream] = SimpleQueue()
+        for _ in range(self.lanes):
+            self._idle.put(torch.cuda.Stream(placement.device))  # type: ignore[no-untyped-call]
+
+    def run(self, network: nn.Module, batch: Samples) -> Samples:
+        """Return (batch, sources, channels, frames) for (batch, channels, frames)."""
+        stream = self._idle.get()
+        try:
+            with torch.inference_mode(), torch.cuda.stream(stream):
+                return self._run_on(stream, network, batch)
+        finally:
+            self._idle.put(stream)
+
+    def _run_on(self, stream: torch.cuda.Stream, network: nn.Module, batch: Samples) -> Samples:
+        """All that is allocated here is used on `stream` alone, so its order keeps it safe."""
+        pinned = torch.from_numpy(batch).pin_memory()
+        stems = network(pinned.to(self.placement.device, non_blocking=True))
+        found = torch.empty(stems.shape, dtype=stems.dtype, pin_memory=True)
+        found.copy_(stems, non_blocking=True)
+        stream.synchronize()
+        return np.asarray(found.numpy())
+
+    def measure_step(self, network: nn.Module, shape: tuple[int, int, int]) -> MemoryUse | None:
+        """Run a step on silence and return what it took; too much where other steps run."""
+        device = self.placement.device
+        torch.cuda.empty_cache()
+        free, _ = torch.cuda.mem_get_info(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        self.run(network, np.zeros(shape, np.float32))
+        return MemoryUse(free, torch.cuda.max_memory_allocated(device) - before)
+
+    def free_memory(self) -> None:
+        """Give cached memory back to the GPU."""
+        torch.cuda.empty_cache()

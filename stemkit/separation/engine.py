@@ -15,7 +15,7 @@ from stemkit.audio.resample import Resampler, longest_delay
 from stemkit.errors import NonFiniteError, OptionError
 from stemkit.samples import Samples
 from stemkit.separation.channels import join_pairs, split_pairs
-from stemkit.separation.device import choose_placement
+from stemkit.separation.device import choose_placement, open_device
 from stemkit.separation.options import EngineOptions
 from stemkit.separation.predictor import Predictor, read_config
 from stemkit.separation.queue import SampleQueue
@@ -25,15 +25,28 @@ from stemkit.weights.models import Bag
 
 
 class Engine:
-    """A model ready to separate songs; one serves any number of songs and threads."""
+    """A model ready to separate songs; one serves any number of songs and threads.
 
-    def __init__(self, network: nn.Module, options: EngineOptions | None = None) -> None:
+    `workers` is how many threads will separate songs at the same time. On a CPU as many steps of
+    the network run at once, each on its share of the cores; a GPU has lanes of its own number.
+    Raises OptionError for less than one, and DeviceError for a device that isn't there.
+    """
+
+    def __init__(
+        self, network: nn.Module, options: EngineOptions | None = None, workers: int = 1
+    ) -> None:
+        if workers < 1:
+            raise OptionError(f"an engine serves 1 worker or more, not {workers}")
         self._config = read_config(network)
+        self._workers = workers
         self._set_options(options or EngineOptions())
         self.placement = choose_placement(self.options.device, self.options.precision)
         if isinstance(network, Bag):  # a network whose stems nobody wants needn't be held
             network = network.select(self._needed)
-        self.predictor = Predictor(network, self.placement, self.options.batch_size)
+        self._device = open_device(self.placement, workers)
+        self.predictor = Predictor(
+            network, self._device, self.options.batch_size, self.plan.segment_frames
+        )
 
     def with_options(self, options: EngineOptions) -> "Engine":
         """Return an engine for other options that shares the prepared network, without a copy.
@@ -48,7 +61,9 @@ class Engine:
         other._set_options(options)
         if missing := other._needed - set(self.sources):
             raise OptionError(f"this engine left out the network of {', '.join(sorted(missing))}")
-        other.predictor = self.predictor.share(other._needed, options.batch_size)
+        other.predictor = self.predictor.share(
+            other._needed, options.batch_size, other.plan.segment_frames
+        )
         return other
 
     def with_stems(self, stems: tuple[str, ...] | None) -> "Engine":
@@ -89,9 +104,15 @@ class Engine:
         """The names of the stems that come out, in order."""
         return tuple(recipe.name for recipe in self.recipes)
 
+    @property
+    def portion(self) -> int:
+        """How many segments a song brings at a time: those of all workers fill all lanes."""
+        batch_size = self.predictor.batch_size
+        return min(batch_size, math.ceil(batch_size * self._device.lanes / self._workers))
+
     def latency_at(self, sample_rate: int) -> int:
         """Return the most frames of a song of this rate that are held back after a block."""
-        held = self.plan.segment_frames + (self.options.batch_size - 1) * self.plan.hop_frames
+        held = self.plan.segment_frames + (self.portion - 1) * self.plan.hop_frames
         if sample_rate == self.sample_rate:
             return held
         held += longest_delay(self.sample_rate, sample_rate)
@@ -161,11 +182,11 @@ class StemStream:
             raise NonFiniteError(f"NaN or infinity at {seconds:.3f} s (frame {first})")
 
     def _advance(self, segments: Iterator[Samples], *, last: bool = False) -> Iterator[Stems]:
-        """Separate the segments that fill a batch, or all of them, and yield what is settled."""
+        """Separate the segments that fill a portion, or all of them, and yield what is settled."""
         pairs = (self._channels + 1) // 2
         for segment in segments:
             self._waiting.append(segment)
-            if len(self._waiting) * pairs >= self._engine.options.batch_size:
+            if len(self._waiting) * pairs >= self._engine.portion:
                 yield from self._separate_waiting()
         if last:
             yield from self._separate_waiting()

@@ -11,6 +11,7 @@ LONGEST_SECONDS = 3600
 """A segment is held in memory, several times over."""
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+BatchSize = int | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class EngineOptions:
     stems: tuple[str, ...] | None = None  # None: the model's own, and their complement
     device: DeviceName = "auto"
     precision: Precision = "auto"
-    batch_size: int = 1
+    batch_size: BatchSize = "auto"  # what fits in a GPU's memory, and 1 elsewhere
     segment_seconds: float = 30.0
     overlap_seconds: float = 5.0
 
@@ -33,10 +34,12 @@ class EngineOptions:
         _check_choice("precision", self.precision, get_args(Precision))
         _check_number("segment_seconds", self.segment_seconds)
         _check_number("overlap_seconds", self.overlap_seconds)
-        if not isinstance(self.batch_size, Integral):
-            raise ArgumentTypeError(f"batch_size must be a whole number, not {self.batch_size!r}")
-        if self.batch_size < 1:
-            raise OptionError(f"a batch holds 1 segment or more, not {self.batch_size}")
+        _check_batch_size(self.batch_size)
+        if self.overlap_seconds > self.segment_seconds / 2:
+            raise OptionError(
+                f"a segment may overlap by at most half of its {self.segment_seconds:g} s, "
+                f"not by {self.overlap_seconds:g} s"
+            )
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
@@ -49,3 +52,12 @@ def _check_number(name: str, seconds: object) -> None:
         raise ArgumentTypeError(f"{name} must be a number, not {seconds!r}")
     if not 0 <= float(seconds) <= LONGEST_SECONDS:
         raise OptionError(f"{name} must be 0 to {LONGEST_SECONDS}, not {float(seconds):g}")
+
+
+def _check_batch_size(size: object) -> None:
+    if isinstance(size, str) and size == "auto":
+        return
+    if not isinstance(size, Integral):
+        raise ArgumentTypeError(f"batch_size must be a whole number or 'auto', not {size!r}")
+    if int(size) < 1:
+        raise OptionError(f"a batch holds 1 segment or more, not {size}")

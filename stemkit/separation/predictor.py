@@ -1,6 +1,7 @@
-"""Run a network over segments: device, precision and batches."""
+"""Run a network over segments: folded, placed, and in batches that fit."""
 
 import copy
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,34 +13,49 @@ from stemkit.nn.config import NetworkConfig
 from stemkit.nn.fold import cast_unet, fold_batch_norm
 from stemkit.nn.resunet import ResUNet
 from stemkit.samples import Samples
-from stemkit.separation.device import Placement
+from stemkit.separation.batches import Batches, Step
+from stemkit.separation.device import Device, is_memory_error
 from stemkit.separation.memory import keep_freed_memory
+from stemkit.separation.options import BatchSize
 from stemkit.weights.models import Bag
+
+MOST_SEGMENTS = 64  # in a batch; a GPU is full long before
+SAFE_SHARE = 0.8  # of the free memory
 
 
 class Predictor:
     """A network made ready to be run: folded, placed, and never trained again.
 
-    The network that is given stays as it is. `predict` may be called from several threads.
+    The network that is given stays as it is. `predict` gathers the segments of all threads, also
+    through predictors that `share` made, into batches.
     """
 
-    def __init__(self, network: nn.Module, placement: Placement, batch_size: int) -> None:
+    def __init__(
+        self, network: nn.Module, device: Device, batch_size: BatchSize, segment_frames: int
+    ) -> None:
         keep_freed_memory()
-        self._placement = placement
-        self._batch_size = batch_size
-        ready = _prepare(network, placement.dtype)
-        self._network = ready.eval().requires_grad_(requires_grad=False).to(placement.device)
+        self._device = device
+        self._batches = Batches(device)
+        self._fitting: dict[tuple[tuple[str, ...], int], int] = {}
+        ready = _prepare(network, device.placement.dtype)
+        self._network = ready.eval().requires_grad_(requires_grad=False).to(device.placement.device)
+        self._set_sizes(batch_size, segment_frames)
 
-    def share(self, sources: set[str], batch_size: int) -> "Predictor":
+    def share(self, sources: set[str], batch_size: BatchSize, segment_frames: int) -> "Predictor":
         """Return a predictor of `sources` by the same network, of which no copy is made.
 
         Of a bag it runs only the members that give any of them.
         """
         other = copy.copy(self)
-        other._batch_size = batch_size
         if isinstance(self._network, Bag):
             other._network = self._network.select(sources)
+        other._set_sizes(batch_size, segment_frames)
         return other
+
+    def _set_sizes(self, batch_size: BatchSize, segment_frames: int) -> None:
+        self._segment_frames = segment_frames
+        self.batch_size = self._fill_memory() if batch_size == "auto" else batch_size
+        self._step = Step(self._network, self.sources, self.batch_size)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -49,39 +65,39 @@ class Predictor:
     def predict(self, segments: Sequence[Samples]) -> list[Samples]:
         """Return (sources, channels, frames) for each segment of shape (channels, frames).
 
-        Neighbours of one length share a batch. Raises DeviceError where memory runs out or where
-        the precision can't hold the numbers.
+        Those of one shape share batches, with those of other threads. Raises DeviceError where
+        memory runs out or where the precision can't hold the numbers.
         """
-        results: list[Samples] = []
-        while len(results) < len(segments):
-            results.extend(self._run(self._next_batch(segments[len(results) :])))
-        return results
+        found = self._batches.run(self._step, [self._pad(segment) for segment in segments])
+        return [
+            self._finish(stems[..., : segment.shape[-1]])
+            for stems, segment in zip(found, segments, strict=True)
+        ]
 
-    def _next_batch(self, waiting: Sequence[Samples]) -> Samples:
-        alike = [waiting[0]]
-        for segment in waiting[1 : self._batch_size]:
-            if segment.shape != alike[0].shape:
-                break
-            alike.append(segment)
-        return np.stack(alike)  # (batch, channels, frames)
+    def _pad(self, segment: Samples) -> Samples:
+        """Return a segment with silence up to the next of the device's lengths."""
+        if self._device.lengths is None:
+            return segment
+        grid, frames = read_config(self._network).grid_samples, segment.shape[-1]
+        bucket = max(1, self._segment_frames // grid // self._device.lengths) * grid
+        padded = min(math.ceil(frames / bucket) * bucket, self._segment_frames)
+        return np.pad(segment, ((0, 0), (0, max(0, padded - frames))))
 
-    def _run(self, batch: Samples) -> Samples:
-        device = self._placement.device
-        try:
-            with torch.inference_mode():
-                mix = torch.from_numpy(batch).to(device)
-                stems = self._network(mix).cpu().numpy()  # (batch, sources, channels, frames)
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f"out of memory on {device} with a batch of {len(batch)} segments of "
-                f"{batch.shape[-1]} frames; lower the batch size or the segment seconds"
-            ) from error
+    def _finish(self, stems: Samples) -> Samples:
+        """Return a copy that holds no memory of other segments, once its numbers are checked."""
         if not np.isfinite(stems).all():
-            remedy = "turn the input down" if self._placement.is_float32 else "choose float32"
-            raise DeviceError(
-                f"the network's numbers don't fit in {self._placement.dtype}; {remedy}"
-            )
-        return np.asarray(stems, dtype=np.float32)
+            placement = self._device.placement
+            remedy = "turn the input down" if placement.is_float32 else "choose float32"
+            raise DeviceError(f"the network's numbers don't fit in {placement.dtype}; {remedy}")
+        return np.array(stems, dtype=np.float32)
+
+    def _fill_memory(self) -> int:
+        """Return how many full segments a batch can hold; found out once for each length."""
+        key = self.sources, self._segment_frames
+        if key not in self._fitting:
+            shape = 1, read_config(self._network).channels, self._segment_frames
+            self._fitting[key] = _count_fitting(self._device, self._network, shape)
+        return self._fitting[key]
 
 
 def read_config(network: nn.Module) -> NetworkConfig:
@@ -105,3 +121,17 @@ def _prepare(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     ready = copy.copy(network)
     ready._modules = {name: _prepare(part, dtype) for name, part in network.named_children()}
     return ready
+
+
+def _count_fitting(device: Device, network: nn.Module, shape: tuple[int, int, int]) -> int:
+    """Return how many segments fit in each lane's part of the memory, found by running one."""
+    try:
+        use = device.measure_step(network, shape)
+    except Exception as error:
+        if not is_memory_error(error):
+            raise
+        return 1  # shorter segments may fit
+    if use is None:
+        return 1
+    fitting = int(use.free * SAFE_SHARE / device.lanes / max(1, use.peak))
+    return min(max(1, fitting), MOST_SEGMENTS)
