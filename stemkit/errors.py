@@ -8,6 +8,7 @@ StemkitError
 │   ├── NotAnEffectError     something that isn't an effect: None, a class, an instrument
 │   └── PluginError          a native plugin that refuses audio, or spoils it
 ├── PlanError            inputs and outputs that can't be planned: a collision, a name outside DIR
+├── LedgerError          a ledger that is damaged, in use, of a newer stemkit, or can't be written
 ├── AudioError           one audio file
 │   ├── NotAudioError    not audio at all: a cover, a text, an AppleDouble file; skipped
 │   ├── DecodeError      empty, truncated, mislabelled, unreadable, or its header lies
@@ -18,6 +19,7 @@ StemkitError
 │   ├── CheckpointError      a weights file that isn't what it says
 │   └── DownloadError        a weights file that could not be fetched whole
 ├── PresetError          a preset that can't be found, read, followed or built
+├── ClusterError         a cluster that can't be reached or used, or that was lost
 ├── DeviceError          a device or precision that this machine doesn't have
 └── TrainingError        training data or state that can't be used
 
@@ -55,6 +57,10 @@ class PluginError(BoardError, ValueError):
 
 class PlanError(StemkitError):
     """Inputs and outputs that can't be planned."""
+
+
+class LedgerError(StemkitError):
+    """A ledger that can't be used, or is in use by another run."""
 
 
 class AudioError(StemkitError):
@@ -102,6 +108,10 @@ class PresetError(StemkitError):
         if not more:
             return first
         return f"{first} (and {len(more)} more; see them with: stemkit presets check)"
+
+
+class ClusterError(StemkitError):
+    """A cluster that can't be reached or used, or that was lost."""
 
 
 class DeviceError(StemkitError):

@@ -1,0 +1,75 @@
+"""The workers of a Ray cluster."""
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from joblib._parallel_backends import ParallelBackendBase
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
+
+from stemkit.batch.teams import Died, Raised, Team, require_listener
+from stemkit.errors import ClusterError
+
+
+@contextmanager
+def open_ray(address: str | None, workers: int | None) -> Iterator[Team]:
+    """Connect to a Ray head, or start Ray here where there is none; see `open_team`."""
+    own = not ray.is_initialized()
+    if own:
+        _connect(address)
+    try:
+        yield Team(_RayBackend(), workers or int(ray.cluster_resources()["CPU"]))
+    finally:
+        if own:
+            ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    if address not in (None, "auto", "local"):
+        require_listener(str(address), "start Ray there with: ray start --head")
+    try:
+        ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ClusterError(f"can't use Ray at {address!r}: {error}") from error
+
+
+class _RayBackend(ParallelBackendBase):  # type: ignore[misc]
+    """A Ray cluster, one task for each item, which goes to whatever process is idle.
+
+    Ray's own backend can't return results as they come, gives items to processes in turn, busy or
+    not, and replaces none that has died.
+    """
+
+    supports_retrieve_callback = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._run = ray.remote(max_retries=0)(_run)
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        """Return the size that was asked for."""
+        return n_jobs
+
+    def submit(self, func: Callable[[], Any], callback: Callable[[Any], Any]) -> "Future[Any]":
+        """Begin a call."""
+        future: Future[Any] = self._run.remote(func).future()
+        future.add_done_callback(callback)
+        return future
+
+    def retrieve_result_callback(self, future: "Future[Any]") -> Any:
+        """Return what a function returned, or raised, or that its process died."""
+        try:
+            return future.result()
+        except (WorkerCrashedError, OutOfMemoryError, NodeDiedError) as error:
+            return [Died(f"{type(error).__name__} of Ray")]
+        except RayTaskError as error:
+            return [Raised(error.cause)]
+        except BaseException as error:
+            return [Raised(error)]
+
+
+def _run(function: Callable[[], Any]) -> Any:
+    return function()

@@ -1,0 +1,166 @@
+"""The workers that joblib spreads work over, and what is made of their deaths."""
+
+import os
+import re
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import joblib
+from joblib._parallel_backends import LokyBackend, ParallelBackendBase, ThreadingBackend
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from stemkit.errors import ClusterError, OptionError
+
+Backend = Literal["threading", "loky", "dask", "ray"]
+
+
+@dataclass(frozen=True)
+class Spreading:
+    """How work is spread: joblib's backend, how many items at once, and a cluster's address.
+
+    Without `workers` there is one for each core, of this machine or of the cluster. `address` is
+    that of a Dask scheduler, such as tcp://HOST:8786, or of a Ray head; without it Ray is started
+    on this machine.
+    """
+
+    backend: Backend = "threading"
+    workers: int | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class Team:
+    """Workers that are ready, and how many items they are given at once."""
+
+    backend: ParallelBackendBase
+    workers: int
+
+
+@dataclass(frozen=True)
+class Died:
+    """The result of an item whose worker died, and how often it was run for that."""
+
+    reason: str
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Raised:
+    """The result of an item whose function raised, or that could not be run or brought back."""
+
+    error: BaseException
+
+
+def open_team(spreading: Spreading) -> AbstractContextManager[Team]:
+    """Return the workers, which are let go at the end of the context.
+
+    Raises OptionError for a spreading that can't be, or that needs a package that isn't installed,
+    and ClusterError for a cluster that can't be reached or used.
+    """
+    backend, workers, address = spreading.backend, spreading.workers, spreading.address
+    if workers is not None and workers < 1:
+        raise OptionError(f"{workers} workers can do nothing; use 1 or more")
+    if address is not None and backend in ("threading", "loky"):
+        raise OptionError(f"an address is of no use to {backend}; leave it out, or use dask or ray")
+    if backend == "threading":
+        return _open_threads(workers or joblib.cpu_count())
+    if backend == "loky":
+        return _open_processes(workers or joblib.cpu_count())
+    if backend == "dask":
+        if address is None:
+            raise OptionError("dask needs its scheduler's address, such as tcp://HOST:8786")
+        _require("dask", "distributed")
+        from stemkit.batch.dask_team import open_dask
+
+        return open_dask(address, workers)
+    _require("ray", "ray")
+    from stemkit.batch.ray_team import open_ray
+
+    return open_ray(address, workers)
+
+
+def _require(backend: str, package: str) -> None:
+    try:
+        import_module(package)
+    except ImportError as error:
+        raise OptionError(
+            f"{backend} isn't installed; run: pip install 'stemkit[{backend}]'"
+        ) from error
+
+
+def require_listener(address: str, advice: str) -> None:
+    """Raise ClusterError where nothing answers at [SCHEME://]HOST:PORT within 10 seconds.
+
+    To ask first is quicker than the clusters' own ways to give up, and quieter.
+    """
+    try:
+        parts = urlsplit(address if "://" in address else f"//{address}")
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise ClusterError(f"nothing answers at {address!r}; {advice}") from error
+
+
+@contextmanager
+def _open_threads(workers: int) -> Iterator[Team]:
+    yield Team(_ThreadingBackend(), workers)
+
+
+@contextmanager
+def _open_processes(workers: int) -> Iterator[Team]:
+    threads = max(joblib.cpu_count() // workers, 1)
+    backend = _LokyBackend(
+        inner_max_num_threads=None if "OMP_NUM_THREADS" in os.environ else threads,
+        initializer=_ignore_interrupts,
+    )
+    try:
+        yield Team(backend, workers)
+    finally:  # else they would wait for more work for 5 minutes
+        get_reusable_executor(reuse=True).shutdown(wait=True)
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C, which the terminal sends to all processes, to the one that has the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _ThreadingBackend(ThreadingBackend):  # type: ignore[misc]
+    """Threads; what they raise is a result, so that joblib doesn't drop the others for it."""
+
+    def retrieve_result_callback(self, result: Any) -> Any:
+        """Return what a function returned, or raised."""
+        try:
+            return super().retrieve_result_callback(result)
+        except BaseException as error:
+            return [Raised(error)]
+
+
+class _LokyBackend(LokyBackend):  # type: ignore[misc]
+    """Processes; their deaths and what they raise are results too."""
+
+    def submit(self, func: Callable[[], Any], callback: Callable[[Any], Any]) -> "Future[Any]":
+        """Begin a call."""
+        try:
+            future: Future[Any] = super().submit(func, callback)
+        except TerminatedWorkerError as error:  # a process died a moment ago
+            future = Future()
+            future.set_exception(error)
+            future.add_done_callback(callback)
+        return future
+
+    def retrieve_result_callback(self, future: "Future[Any]") -> Any:
+        """Return what a function returned, or raised, or that its process died."""
+        try:
+            return super().retrieve_result_callback(future)
+        except TerminatedWorkerError as error:
+            signals = sorted(set(re.findall(r"SIG\w+", str(error))))
+            return [Died(f"a process, by {' or '.join(signals) or 'its own doing'}")]
+        except BaseException as error:
+            return [Raised(error)]
