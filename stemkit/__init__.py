@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from stemkit.batch.api import separate_files as separate_files
+    from stemkit.batch.cancel import CancelToken as CancelToken
     from stemkit.effects.board import Board as Board
     from stemkit.effects.preset import load_preset as load_preset
     from stemkit.effects.schema import Preset as Preset
@@ -17,13 +19,24 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Board": "stemkit.effects.board",
+    "CancelToken": "stemkit.batch.cancel",
     "Preset": "stemkit.effects.schema",
     "Separator": "stemkit.separation.separator",
     "load_network": "stemkit.weights.models",
     "load_preset": "stemkit.effects.preset",
+    "separate_files": "stemkit.batch.api",
 }
 
-__all__ = ["Board", "Preset", "Separator", "__version__", "load_network", "load_preset"]
+__all__ = [
+    "Board",
+    "CancelToken",
+    "Preset",
+    "Separator",
+    "__version__",
+    "load_network",
+    "load_preset",
+    "separate_files",
+]
 
 
 def __getattr__(name: str) -> object:

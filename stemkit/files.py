@@ -1,5 +1,6 @@
-"""Files that appear under their name only when they are whole."""
+"""Files that appear under their name only when they are whole, and what tells them apart."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Callable
@@ -28,3 +29,9 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def hash_content(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes; raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,13 +2,16 @@
 
 import string
 import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Literal
 
-from stemkit.batch.find import FoundFile, find_files, split_audio
+from stemkit.batch.find import FoundFile, identify_inode
 from stemkit.errors import OptionError, PlanError
+
+if TYPE_CHECKING:
+    from stemkit.storage.places import Place
 
 DEFAULT_TEMPLATE = "{folder}/{track}/{stem}"
 FIELDS = ("folder", "track", "stem", "model", "type")
@@ -22,7 +25,7 @@ class Naming:
     file name without extension; {stem}; {model}; {type}, the input's extension without its dot.
     """
 
-    output: Path
+    output: "Place"
     stems: tuple[str, ...]
     extension: str
     model: str
@@ -42,51 +45,64 @@ class Naming:
             raise OptionError(f"the name template {self.template!r} needs {{stem}}")
 
 
-@dataclass(frozen=True)
+Reason = Literal["missing", "changed", "failed", "interrupted", "settings", "overwrite"]
+"""Why a job is done: its outputs aren't there or were never made, its input is another than it was,
+it failed or was interrupted before, its outputs were made with other settings, or the user asks."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """One song: the file to read, and the file to write for each stem."""
+    """One song: the file to read, and the file to write for each stem.
 
-    source: Path
-    targets: dict[str, Path]
+    `target_names` are those files by stem, relative to `output`, in POSIX form.
+    """
 
-    def is_done(self) -> bool:
-        """Whether every output is there; each is whole, since only whole ones get their name."""
-        return all(target.is_file() for target in self.targets.values())
+    source: "Place"
+    output: "Place"
+    target_names: dict[str, str]
+    reason: Reason = "missing"
+
+    @property
+    def name(self) -> str:
+        """What tells it apart from other jobs of this output folder: its first target."""
+        return next(iter(self.target_names.values()), "")
+
+    @property
+    def targets(self) -> "dict[str, Place]":
+        """The file to write for each stem."""
+        return {stem: self.output / name for stem, name in self.target_names.items()}
+
+    def absolute(self) -> "Job":
+        """Return the same job for a process with another working folder."""
+        return replace(self, source=_absolute(self.source), output=_absolute(self.output))
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Every song to separate, and what was found that is no audio or needs no work."""
-
-    jobs: tuple[Job, ...]
-    not_audio: tuple[Path, ...]
-    done: tuple[Path, ...]
+def _absolute(place: "Place") -> "Place":
+    return place.absolute() if isinstance(place, Path) else place
 
 
-def plan_jobs(inputs: list[Path], naming: Naming, *, overwrite: bool) -> Plan:
-    """Return what to do about the inputs.
+def name_jobs(audio: list[FoundFile], naming: Naming) -> list[Job]:
+    """Return a job for each file, in order, every name decided.
 
     Tracks that would share an output are told apart, by their extension ("song.mp3" and
     "song.wav" for two files called song) and then by the folder they were given in. Raises
     PlanError where that isn't enough, where a name would lead outside the output folder, and where
     an output would replace an input.
     """
-    audio, other = split_audio(find_files(inputs, naming.output))
-    jobs = [_make_job(file, naming) for file in _tell_apart(audio, naming)]
-    _refuse_overwriting_inputs(jobs)
-    done = () if overwrite else tuple(job.source for job in jobs if job.is_done())
-    left = tuple(job for job in jobs if job.source not in set(done))
-    return Plan(left, tuple(file.path for file in other), done)
+    jobs = [_make_job(named, naming) for named in _tell_apart(audio, naming)]
+    check_targets(jobs, naming.output)
+    _refuse_overwriting_inputs(jobs, audio)
+    return jobs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Named:
     file: FoundFile
     folder: Path
     track: str
 
 
-def _tell_apart(files: list[FoundFile], naming: Naming) -> Iterable[_Named]:
+def _tell_apart(files: list[FoundFile], naming: Naming) -> list[_Named]:
     named = [_Named(file, file.folder, _track_of(file.path)) for file in files]
     named = _rename_collisions(named, naming, lambda n: replace(n, track=n.file.path.name))
     named = _rename_collisions(
@@ -109,19 +125,19 @@ def _rename_collisions(
 
 def _group_collisions(named: list[_Named], naming: Naming) -> list[list[_Named]]:
     """Return the tracks that share an output where case and the form of accents don't count."""
-    by_target: dict[str, dict[int, _Named]] = defaultdict(dict)
+    by_target: dict[str, dict[int, _Named]] = {}
     for one in named:
         for stem in naming.stems:
-            target = unicodedata.normalize("NFC", str(_render(one, stem, naming))).casefold()
-            by_target[target][id(one)] = one
+            target = unicodedata.normalize("NFC", _render(one, stem, naming)).casefold()
+            by_target.setdefault(target, {})[id(one)] = one
     return [list(group.values()) for group in by_target.values() if len(group) > 1]
 
 
-def _track_of(path: Path) -> str:
+def _track_of(path: "Place") -> str:
     return path.stem if path.stem.strip(". ") else path.name
 
 
-def _render(named: _Named, stem: str, naming: Naming) -> Path:
+def _render(named: _Named, stem: str, naming: Naming) -> str:
     name = naming.template.format(
         folder=named.folder.as_posix(),
         track=named.track,
@@ -129,31 +145,46 @@ def _render(named: _Named, stem: str, naming: Naming) -> Path:
         model=naming.model,
         type=named.file.path.suffix.removeprefix("."),
     )
-    return Path(name + naming.extension)
+    return PurePath(name + naming.extension).as_posix()
 
 
 def _make_job(named: _Named, naming: Naming) -> Job:
-    targets = {stem: _place(named, stem, naming) for stem in naming.stems}
-    if len(set(targets.values())) < len(targets):
+    names = {stem: _render(named, stem, naming) for stem in naming.stems}
+    if len(set(names.values())) < len(names):
         raise PlanError(f"the stems of {named.file.path} would share an output; use {{stem}}")
-    return Job(named.file.path, targets)
+    return Job(named.file.path, naming.output, names)
 
 
-def _place(named: _Named, stem: str, naming: Naming) -> Path:
-    relative = _render(named, stem, naming)
-    target = naming.output / relative
-    inside = target.resolve().is_relative_to(naming.output.resolve())
-    if relative.is_absolute() or ".." in relative.parts or not inside:
-        raise PlanError(f"the output {target} would be outside {naming.output}")
-    return target
+def check_targets(jobs: list[Job], output: "Place") -> None:
+    """Raise PlanError for an output that isn't below `output`, links on the way followed."""
+    for job in jobs:
+        for name in job.target_names.values():
+            if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+                raise PlanError(f"the output {output}/{name} would be outside {output}")
+    if isinstance(output, Path):
+        _refuse_links_outside(
+            [output / n for job in jobs for n in job.target_names.values()], output
+        )
 
 
-def _refuse_overwriting_inputs(jobs: list[Job]) -> None:
-    sources = {job.source.resolve(): job.source for job in jobs}
+def _refuse_links_outside(targets: list[Path], output: Path) -> None:
+    root = output.resolve()
+    inside: set[Path] = set()
+    for target in targets:
+        if target.parent in inside and not target.is_symlink():
+            continue
+        if not target.resolve().is_relative_to(root):
+            raise PlanError(f"the output {target} would be outside {output}")
+        inside.add(target.parent)
+
+
+def _refuse_overwriting_inputs(jobs: list[Job], audio: list[FoundFile]) -> None:
+    inputs = {file.identity: file.path for file in audio}
     for job in jobs:
         for target in job.targets.values():
-            if target.resolve() in sources:
+            identity = identify_inode(target) if isinstance(target, Path) else str(target)
+            if identity in inputs:
                 raise PlanError(
-                    f"the output {target} would replace the input {sources[target.resolve()]}; "
+                    f"the output {target} would replace the input {inputs[identity]}; "
                     "choose another --output or --name-template"
                 )

@@ -1,11 +1,12 @@
 """What is done to songs, as plain data that can be made before a model is loaded."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stemkit.audio.encode import OutputFormat
 from stemkit.effects.schema import Preset
 from stemkit.separation.options import EngineOptions
+from stemkit.weights.sources import as_path
 
 
 @dataclass(frozen=True)
@@ -20,3 +21,11 @@ class Treatment:
     engine_options: EngineOptions = field(default_factory=EngineOptions)
     preset: Preset | None = None
     allow_plugins: bool = False
+
+    def absolute(self) -> "Treatment":
+        """Return the same treatment for a process with another working folder."""
+        model, preset = self.model, self.preset
+        path = None if model is None else as_path(model)
+        if preset is not None and preset.folder is not None:
+            preset = preset.with_folder(preset.folder.absolute(), preset.place)
+        return replace(self, model=path.absolute() if path else model, preset=preset)

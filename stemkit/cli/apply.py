@@ -1,12 +1,14 @@
 """`stemkit apply`: songs through a preset's chain, without separation."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from stemkit.cli.run import INPUTS, RunOptions, carry_out, preset_options, run_options
 
-TEMPLATE = "{folder}/{track}"
+if TYPE_CHECKING:
+    from stemkit.storage.places import Place
 
 
 @click.command()
@@ -17,7 +19,7 @@ TEMPLATE = "{folder}/{track}"
 def apply(
     run: RunOptions,
     preset_name: str,
-    inputs: tuple[Path, ...],
+    inputs: "tuple[Place, ...]",
     preset_dirs: tuple[Path, ...],
     allow_plugins: bool,
 ) -> int:
@@ -28,19 +30,15 @@ def apply(
 
     Exit codes: 0 all done, 1 some failed, 2 wrong usage, 3 nothing to do, 130 interrupted.
     """
-    from stemkit.batch.jobs import Naming
-    from stemkit.batch.treatment import Treatment
-    from stemkit.effects.preset import check_plugins, load_preset
+    from stemkit.batch.request import request_application
+    from stemkit.effects.preset import load_preset
 
     preset = load_preset(preset_name, preset_dirs)
     if preset.stems:
         raise click.UsageError(
             f"preset {preset_name!r} treats stems; run: stemkit separate --preset {preset_name} ..."
         )
-    check_plugins(preset, allow_plugins=allow_plugins)
-    output_format = run.choose_format(preset.output)
-    template = run.name_template or TEMPLATE
-    naming = Naming(run.output, preset.outputs, output_format.extension, "", template)
-
-    treatment = Treatment(output_format, preset=preset, allow_plugins=allow_plugins)
+    naming, treatment = request_application(
+        run.output, run.outputs, preset, allow_plugins=allow_plugins
+    )
     return carry_out(inputs, naming, treatment, run)

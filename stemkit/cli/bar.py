@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from stemkit.batch.jobs import Plan
-    from stemkit.batch.runner import Done, Failed
+    from stemkit.batch.outcomes import Done, Failed
+    from stemkit.batch.outcomes import Progress as JobProgress
+    from stemkit.batch.plan import Plan
     from stemkit.cli.report import LinePrinter, Summary
 
 
@@ -17,7 +18,9 @@ class ProgressBar:
 
     def __init__(self, lines: "LinePrinter") -> None:
         self._lines = lines
-        self._audio_seconds = 0.0
+        self._total = 0
+        self._finished = 0.0  # seconds of audio
+        self._in_flight: dict[str, float] = {}
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -28,22 +31,26 @@ class ProgressBar:
             redirect_stdout=sys.stdout.isatty(),
             transient=True,
         )
+        self._task = self._bar.add_task("separating", total=0, audio_minutes=0.0)
 
     def plan(self, plan: "Plan") -> None:
         self._lines.plan(plan)
-        self._task = self._bar.add_task("separating", total=len(plan.jobs), audio_minutes=0.0)
+        self._total += sum(1 for _ in plan.all_jobs()) + len(plan.faults)
+        self._bar.update(self._task, total=self._total)
         self._bar.start()
 
-    def advance(self, audio_seconds: float) -> None:
-        self._audio_seconds += audio_seconds
-        self._bar.update(self._task, audio_minutes=self._audio_seconds / 60)
+    def progress(self, progress: "JobProgress") -> None:
+        self._lines.progress(progress)
+        self._in_flight[progress.job.name] = progress.audio_seconds
+        self._show()
 
     def done(self, outcome: "Done") -> None:
-        self._bar.advance(self._task)
+        self._finished += outcome.audio_seconds
+        self._end(outcome.job.name)
         self._lines.done(outcome)
 
     def failed(self, outcome: "Failed") -> None:
-        self._bar.advance(self._task)
+        self._end(outcome.job.name)
         self._lines.failed(outcome)
 
     def summary(self, summary: "Summary") -> None:
@@ -52,3 +59,12 @@ class ProgressBar:
 
     def close(self) -> None:
         self._bar.stop()
+
+    def _end(self, name: str) -> None:
+        self._in_flight.pop(name, None)
+        self._bar.advance(self._task)
+        self._show()
+
+    def _show(self) -> None:
+        minutes = (self._finished + sum(self._in_flight.values())) / 60
+        self._bar.update(self._task, audio_minutes=minutes)

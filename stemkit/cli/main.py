@@ -9,9 +9,13 @@ import click
 
 from stemkit import __version__
 from stemkit.cli.apply import apply
+from stemkit.cli.clean import clean
 from stemkit.cli.models import models
 from stemkit.cli.presets import presets
+from stemkit.cli.retry import retry
 from stemkit.cli.separate import separate
+from stemkit.cli.show_events import events
+from stemkit.cli.status import status
 from stemkit.cli.train import train
 from stemkit.errors import OptionError, PlanError, PresetError, StemkitError
 
@@ -26,6 +30,10 @@ def stemkit() -> None:
 
 stemkit.add_command(separate)
 stemkit.add_command(apply)
+stemkit.add_command(status)
+stemkit.add_command(retry)
+stemkit.add_command(clean)
+stemkit.add_command(events)
 stemkit.add_command(models)
 stemkit.add_command(presets)
 stemkit.add_command(train)

@@ -1,29 +1,37 @@
 """What a run says: lines or a progress bar for people, JSON for programs."""
 
-import dataclasses
-import json
 import sys
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
 if TYPE_CHECKING:
-    from stemkit.audio.stems import StemOutput
-    from stemkit.batch.jobs import Plan
-    from stemkit.batch.runner import Done, Failed, Outcome
+    from stemkit.batch.outcomes import Done, Failed, Outcome, Progress, Written
+    from stemkit.batch.plan import Plan
 
-ALL_DONE, SOME_FAILED, NOTHING_TO_DO = 0, 1, 3
+ALL_DONE, SOME_FAILED, NOTHING_TO_DO, INTERRUPTED = 0, 1, 3, 130
+
+REASONS = {
+    "missing": "not made yet",
+    "changed": "changed since",
+    "failed": "failed before",
+    "interrupted": "interrupted before",
+    "settings": "made with other settings",
+    "overwrite": "to be overwritten",
+}
 
 
 class Printer(Protocol):
     """One way of telling what happens; each method is called when it happens."""
 
     def plan(self, plan: "Plan") -> None: ...
-    def advance(self, audio_seconds: float) -> None: ...
+    def progress(self, progress: "Progress") -> None: ...
     def done(self, outcome: "Done") -> None: ...
     def failed(self, outcome: "Failed") -> None: ...
     def summary(self, summary: "Summary") -> None: ...
@@ -36,16 +44,19 @@ class Summary:
 
     done: int = 0
     failed: int = 0
+    interrupted: int = 0
     skipped_done: int = 0
     skipped_not_audio: int = 0
     planned: int = 0
     audio_seconds: float = 0.0
+    seconds: float = 0.0
 
     def __str__(self) -> str:
         counts = (
             (self.planned, "to do"),
             (self.done, "done"),
             (self.failed, "failed"),
+            (self.interrupted, "interrupted"),
             (self.skipped_done, "already there"),
             (self.skipped_not_audio, "not audio"),
         )
@@ -53,45 +64,65 @@ class Summary:
 
 
 class Report:
-    """Counts outcomes and passes them on to a printer."""
+    """Counts outcomes and passes them on to a printer, one at a time, from whatever thread."""
 
-    def __init__(self, plan: "Plan", printer: Printer) -> None:
-        self._plan = plan
+    def __init__(self, printer: Printer) -> None:
         self._printer = printer
-        self._summary = Summary(skipped_done=len(plan.done), skipped_not_audio=len(plan.not_audio))
-        printer.plan(plan)
+        self._summary = Summary()
+        self._began = time.monotonic()
+        self._jobs = 0
+        self._lock = threading.RLock()
 
-    def advance(self, audio_seconds: float) -> None:
-        """Count more seconds of separated audio."""
-        self._printer.advance(audio_seconds)
+    def plan(self, plan: "Plan") -> None:
+        """Count and tell what is to be done, and what isn't."""
+        with self._lock:
+            self._jobs += sum(1 for _ in plan.all_jobs()) + len(plan.faults)
+            self._summary.skipped_done += len(plan.done)
+            self._summary.skipped_not_audio += len(plan.not_audio)
+            self._printer.plan(plan)
+
+    def progress(self, progress: "Progress") -> None:
+        """Tell how far a song is."""
+        with self._lock:
+            self._printer.progress(progress)
 
     def add(self, outcome: "Outcome") -> None:
         """Count and tell one song's outcome."""
-        from stemkit.batch.runner import Done
+        from stemkit.batch.outcomes import Done, Failed
 
-        if isinstance(outcome, Done):
-            self._summary.done += 1
-            self._summary.audio_seconds += outcome.audio_seconds
-            self._printer.done(outcome)
-        else:
-            self._summary.failed += 1
-            self._printer.failed(outcome)
+        with self._lock:
+            match outcome:
+                case Done():
+                    self._summary.done += 1
+                    self._summary.audio_seconds += outcome.audio_seconds
+                    self._printer.done(outcome)
+                case Failed():
+                    self._summary.failed += 1
+                    self._printer.failed(outcome)
+                case _:
+                    self._summary.interrupted += 1
 
-    def end(self, *, ran: bool) -> int:
+    def end(self, *, ran: bool = True, interrupted: bool = False) -> int:
         """Tell the summary and return the exit code."""
         summary = self._summary
-        summary.planned = 0 if ran else len(self._plan.jobs)
-        self._printer.summary(summary)
-        if not self._plan.jobs:
+        summary.planned = 0 if ran else self._jobs
+        summary.seconds = round(time.monotonic() - self._began, 3)
+        with self._lock:
+            self._printer.summary(summary)
+        if interrupted:
+            return INTERRUPTED
+        if not self._jobs:
             return NOTHING_TO_DO
         return SOME_FAILED if summary.failed else ALL_DONE
 
 
 @contextmanager
-def open_report(plan: "Plan", *, as_json: bool, quiet: bool, verbose: bool) -> Iterator[Report]:
-    """Give a report on `plan` that prints in the way that is asked for."""
+def open_report(*, as_json: bool, quiet: bool, verbose: bool) -> Iterator[Report]:
+    """Give a report that prints in the way that is asked for."""
     printer: Printer
     if as_json:
+        from stemkit.cli.json_printer import JsonPrinter
+
         printer = JsonPrinter()
     else:
         printer = LinePrinter(quiet=quiet, verbose=verbose)
@@ -100,7 +131,7 @@ def open_report(plan: "Plan", *, as_json: bool, quiet: bool, verbose: bool) -> I
 
             printer = ProgressBar(printer)
     try:
-        yield Report(plan, printer)
+        yield Report(printer)
     finally:
         printer.close()
 
@@ -113,27 +144,35 @@ class LinePrinter:
         self._verbose = verbose
 
     def plan(self, plan: "Plan") -> None:
-        if self._verbose:
-            for path in plan.not_audio:
-                self._say(f"skipped {path}: not audio")
-            for path in plan.done:
-                self._say(f"skipped {path}: its stems are there")
-            for job in plan.jobs:
-                self._say(f"plan {job.source} -> {', '.join(map(str, job.targets.values()))}")
+        reasons = Counter(job.reason for job in plan.all_jobs())
+        if reasons.keys() - {"missing"}:
+            counts = (f"{count} {REASONS[reason]}" for reason, count in reasons.most_common())
+            which = f" ({', '.join(plan.differences)})" if plan.differences else ""
+            self._say(f"to do: {', '.join(counts)}{which}")
+        if not self._verbose:
+            return
+        for path in plan.not_audio:
+            self._say(f"skipped {path}: not audio")
+        for path in plan.done:
+            self._say(f"skipped {path}: its stems are there")
+        for job in plan.all_jobs():
+            targets = ", ".join(map(str, job.targets.values()))
+            self._say(f"plan {job.source} -> {targets} ({REASONS[job.reason]})")
 
-    def advance(self, audio_seconds: float) -> None: ...
+    def progress(self, progress: "Progress") -> None: ...
 
     def done(self, outcome: "Done") -> None:
         folder = next(iter(outcome.job.targets.values())).parent
-        self._say(f"{outcome.job.source} -> {folder} ({_speed(outcome)})")
+        how = f"as {outcome.twin_of}" if outcome.twin_of else _speed(outcome)
+        self._say(f"{outcome.job.source} -> {folder} ({how})")
         for line in _describe_levels(outcome.outputs):
             self._say(f"  {line}")
         if self._verbose:
             for output in outcome.outputs:
-                self._say(f"  {output.path} ({output.frames} frames, peak {output.peak:.3f})")
+                self._say(f"  {_describe_output(output)}")
 
     def failed(self, outcome: "Failed") -> None:
-        click.echo(f"error: {outcome.job.source}: {outcome.error}", err=True)
+        click.echo(f"error: {printable(outcome.job.source)}: {outcome.error}", err=True)
         if self._verbose and outcome.details:
             click.echo(outcome.details, err=True)
 
@@ -144,60 +183,24 @@ class LinePrinter:
 
     def _say(self, line: str) -> None:
         if not self._quiet:
-            click.echo(line)
+            click.echo(printable(line))
 
 
-class JsonPrinter:
-    """One JSON object a line on stdout; `event` says which, the README what is in it."""
-
-    def plan(self, plan: "Plan") -> None:
-        self._say(
-            "plan",
-            version=1,
-            jobs=[{"source": job.source, "targets": job.targets} for job in plan.jobs],
-            already_there=plan.done,
-            not_audio=plan.not_audio,
-        )
-
-    def advance(self, audio_seconds: float) -> None: ...
-
-    def done(self, outcome: "Done") -> None:
-        self._say(
-            "done",
-            source=outcome.job.source,
-            audio_seconds=round(outcome.audio_seconds, 6),
-            seconds=round(outcome.seconds, 3),
-            outputs=[dataclasses.asdict(output) for output in outcome.outputs],
-        )
-
-    def failed(self, outcome: "Failed") -> None:
-        self._say(
-            "failed",
-            source=outcome.job.source,
-            error=outcome.error,
-            details=outcome.details,
-            seconds=round(outcome.seconds, 3),
-        )
-
-    def summary(self, summary: Summary) -> None:
-        self._say("summary", **dataclasses.asdict(summary))
-
-    def close(self) -> None: ...
-
-    def _say(self, event: str, **fields: object) -> None:
-        click.echo(json.dumps({"event": event, **fields}, default=_to_text))
+def printable(text: object) -> str:
+    """Return a text as it can be printed, also where it has a file's name that isn't Unicode."""
+    return str(text).encode(errors="surrogateescape").decode(errors="replace")
 
 
-def _to_text(value: object) -> str:
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+def _describe_output(output: "Written") -> str:
+    if output.frames is None or output.peak is None:
+        return str(output.path)
+    return f"{output.path} ({output.frames} frames, peak {output.peak:.3f})"
 
 
-def _describe_levels(outputs: "tuple[StemOutput, ...]") -> Iterator[str]:
+def _describe_levels(outputs: "tuple[Written, ...]") -> Iterator[str]:
     """Yield what was done to the level of a song's outputs, nothing where nothing was."""
     levelled = [output for output in outputs if output.true_peak_db is not None]
-    for gain_db in {output.gain_db for output in outputs if output not in levelled} - {0}:
+    for gain_db in {output.gain_db or 0 for output in outputs if output not in levelled} - {0}:
         yield f"turned down by {-gain_db:.2f} dB, all stems alike, so as not to clip"
     for output in levelled:
         loudness = "" if output.loudness_lufs is None else f"{output.loudness_lufs:.1f} LUFS, "

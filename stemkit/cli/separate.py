@@ -9,18 +9,26 @@ from stemkit.cli.run import INPUTS, RunOptions, carry_out, preset_options, run_o
 
 if TYPE_CHECKING:
     from stemkit.effects.schema import Preset
-    from stemkit.separation.options import DeviceName, Precision
+    from stemkit.separation.options import BatchSize, DeviceName, Precision
+    from stemkit.storage.places import Place
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-DEFAULT_MODEL = "stemkit-small"
+
+
+def _read_batch_size(context: click.Context, option: click.Parameter, value: str) -> "BatchSize":
+    if value == "auto":
+        return "auto"
+    if not (value.isascii() and value.isdigit() and int(value)):
+        raise click.BadParameter("give a number from 1 up, or auto")
+    return int(value)
 
 
 @click.command()
 @INPUTS
 @run_options
 @click.option("-m", "--model", metavar="NAME|PATH", help="See `stemkit models list`.  "
-              f"[default: the preset's, or {DEFAULT_MODEL}]")  # fmt: skip
+              "[default: the preset's, or stemkit-small]")  # fmt: skip
 @click.option("--stems", metavar="LIST", help="Such as vocals,accompaniment or vocals,residual.  "
               "[default: all that the model gives]")  # fmt: skip
 @click.option("-p", "--preset", "preset_name", metavar="NAME|FILE",
@@ -28,13 +36,14 @@ DEFAULT_MODEL = "stemkit-small"
 @preset_options
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True,
-              help="Segments that go through the network at once.")  # fmt: skip
+@click.option("--batch-size", metavar="N|auto", default="auto", show_default=True,
+              callback=_read_batch_size, help="Segments that go through the network at once; "
+              "auto is what fits in a GPU's memory, and 1 on a CPU.")  # fmt: skip
 @click.option("--segment-seconds", type=click.FloatRange(0.1, 600), default=30.0, show_default=True)
 @click.option("--overlap-seconds", type=click.FloatRange(0, 300), default=5.0, show_default=True)
 def separate(
     run: RunOptions,
-    inputs: tuple[Path, ...],
+    inputs: "tuple[Place, ...]",
     model: str | None,
     stems: str | None,
     preset_name: str | None,
@@ -42,7 +51,7 @@ def separate(
     allow_plugins: bool,
     device: "DeviceName",
     precision: "Precision",
-    batch_size: int,
+    batch_size: "BatchSize",
     segment_seconds: float,
     overlap_seconds: float,
 ) -> int:
@@ -53,28 +62,16 @@ def separate(
 
     Exit codes: 0 all done, 1 some failed, 2 wrong usage, 3 nothing to do, 130 interrupted.
     """
-    from stemkit.batch.jobs import DEFAULT_TEMPLATE, Naming
-    from stemkit.batch.treatment import Treatment
-    from stemkit.effects.preset import check_plugins, check_stems
+    from stemkit.batch.request import request_separation
     from stemkit.separation.options import EngineOptions
-    from stemkit.separation.stems import choose_recipes
-    from stemkit.weights.sources import read_sources
 
     preset = _read_preset(preset_name, preset_dirs, stems) if preset_name else None
-    if preset:
-        check_plugins(preset, allow_plugins=allow_plugins)
-    model = model or (preset and preset.model) or DEFAULT_MODEL
-    sources = read_sources(model)
-    if preset:
-        check_stems(preset, sources)
-    wanted = tuple(preset.stems) if preset else _split(stems)
-    options = EngineOptions(wanted, device, precision, batch_size, segment_seconds, overlap_seconds)
-    recipes = choose_recipes(sources, wanted)
-    names = preset.outputs if preset else tuple(recipe.name for recipe in recipes)
-    output_format = run.choose_format(preset.output if preset else None)
-    template = run.name_template or DEFAULT_TEMPLATE
-    naming = Naming(run.output, names, output_format.extension, Path(model).stem, template)
-    treatment = Treatment(output_format, model, options, preset, allow_plugins)
+    options = EngineOptions(
+        _split(stems), device, precision, batch_size, segment_seconds, overlap_seconds
+    )
+    naming, treatment = request_separation(
+        run.output, run.outputs, model, preset, options, allow_plugins=allow_plugins
+    )
     return carry_out(inputs, naming, treatment, run)
 
 

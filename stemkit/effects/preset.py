@@ -8,7 +8,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from stemkit.effects.catalogue import EffectSettings, Separator, walk_effects
+from stemkit.effects.catalogue.impulses import find_impulse
 from stemkit.effects.catalogue.processors import ExternalEffect
+from stemkit.effects.catalogue.space import Convolution
 from stemkit.effects.faults import explain_faults
 from stemkit.effects.folder import find_preset
 from stemkit.effects.names import suggest
@@ -18,8 +20,9 @@ from stemkit.effects.schema import Preset as Preset
 from stemkit.effects.schema import StemSettings as StemSettings
 from stemkit.errors import ModelError, OptionError, PresetError
 from stemkit.separation.stems import COMPLEMENTS, RESIDUAL, choose_recipes
+from stemkit.weights.cache import hash_file
 from stemkit.weights.registry import list_model_names, read_card
-from stemkit.weights.sources import as_path
+from stemkit.weights.sources import as_path, hash_weights
 
 MOST_BYTES = 1_000_000
 DEEPEST = 40  # tables and lists inside one another; a Chain in a Chain takes two
@@ -130,6 +133,22 @@ def check_rate(preset: Preset, sample_rate: float) -> None:
         if (fault := effect.find_rate_fault(sample_rate))
     ]
     _raise_all(preset, faults)
+
+
+def hash_preset_files(preset: Preset) -> tuple[str, ...]:
+    """Return the SHA-256 of each file that the chains name: impulse responses and models.
+
+    Raises PresetError and ModelError for what isn't there.
+    """
+    hashes: list[str] = []
+    for chain_place, chain in preset.chains.items():
+        for _, effect in walk_effects(chain, chain_place):
+            if isinstance(effect, Separator):
+                hashes += hash_weights(effect.model)
+            elif isinstance(effect, Convolution):
+                path = find_impulse(effect.impulse_response_filename, preset.folder)
+                hashes.append(hash_file(path))
+    return tuple(hashes)
 
 
 def _raise_all(preset: Preset, faults: Iterable[str]) -> None:

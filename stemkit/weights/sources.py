@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from stemkit.weights.registry import WEIGHTS_SUFFIXES, read_card
+from stemkit.errors import ModelError
+from stemkit.weights.cache import hash_file, weights_path
+from stemkit.weights.registry import WEIGHTS_SUFFIXES, list_checkpoint_cards, read_card
 
 
 def as_path(name_or_path: str | Path) -> Path | None:
@@ -26,3 +28,23 @@ def read_sources(name_or_path: str | Path) -> tuple[str, ...]:
     from stemkit.weights.models import load_file
 
     return load_file(path).sources
+
+
+def hash_weights(name_or_path: str | Path) -> tuple[str, ...]:
+    """Return the SHA-256 of each weights file of a model; see `load_network`.
+
+    Raises ModelError where one isn't here.
+    """
+    return tuple(hash_file(path).partition(":")[2] for path in _list_weights(name_or_path))
+
+
+def _list_weights(name_or_path: str | Path) -> list[Path]:
+    path = as_path(name_or_path)
+    if path is not None:
+        return [path]
+    paths = [weights_path(part) for part in list_checkpoint_cards(read_card(str(name_or_path)))]
+    if not all(path.is_file() for path in paths):
+        raise ModelError(
+            f"model {name_or_path!r} isn't installed; run: stemkit models pull {name_or_path}"
+        )
+    return paths

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemkit.batch.jobs import Naming, Plan, plan_jobs
+from stemkit.batch.find import find_audio
+from stemkit.batch.jobs import Naming
+from stemkit.batch.plan import Plan, plan_run
+from stemkit.batch.settings import Settings
 from stemkit.errors import OptionError, PlanError
 
 STEMS = ("vocals", "accompaniment")
@@ -23,8 +26,13 @@ def name(output: Path, template: str = "{folder}/{track}/{stem}") -> Naming:
     return Naming(output, STEMS, ".wav", "m", template)
 
 
+def plan_jobs(inputs: list[Path], naming: Naming, *, overwrite: bool = False) -> Plan:
+    findings = find_audio(inputs, naming.output)
+    return plan_run(findings, naming, Settings("{}", "{}"), None, overwrite=overwrite)
+
+
 def targets(plan: Plan, output: Path) -> list[str]:
-    found = [target for job in plan.jobs for target in job.targets.values()]
+    found = [Path(str(target)) for job in plan.jobs for target in job.targets.values()]
     return [target.relative_to(output).as_posix() for target in found if "vocals" in target.name]
 
 
@@ -35,7 +43,7 @@ def test_the_tree_is_mirrored_and_what_is_no_audio_is_counted(tmp_path: Path) ->
     for junk in ("._top.wav", ".DS_Store", "cover.jpg", "a/notes.txt"):
         (library / junk).write_bytes(b"\xff\xd8\xff\xe0 junk")
     (library / "empty.wav").touch()  # claims to be audio: it fails when its turn comes
-    plan = plan_jobs([library], name(out), overwrite=False)
+    plan = plan_jobs([library], name(out))
     assert targets(plan, out) == [
         "empty/vocals.wav",
         "top/vocals.wav",
@@ -49,7 +57,7 @@ def test_one_name_in_two_formats_is_told_apart_by_its_extension(tmp_path: Path) 
     for extension in ("wav", "flac", "ogg"):
         write_song(tmp_path / "in" / f"song.{extension}")
     write_song(tmp_path / "in" / "other.wav")
-    plan = plan_jobs([tmp_path / "in"], name(tmp_path / "out"), overwrite=False)
+    plan = plan_jobs([tmp_path / "in"], name(tmp_path / "out"))
     assert sorted(targets(plan, tmp_path / "out")) == [
         "other/vocals.wav",
         "song.flac/vocals.wav",
@@ -62,39 +70,36 @@ def test_one_name_in_two_inputs_is_told_apart_by_their_folders(tmp_path: Path) -
     one, two = write_song(tmp_path / "a" / "01.wav"), write_song(tmp_path / "b" / "01.wav")
     expected = ["a/01.wav/vocals.wav", "b/01.wav/vocals.wav"]
     for inputs in ([one, two], [tmp_path / "a", tmp_path / "b"]):
-        assert (
-            targets(plan_jobs(inputs, name(tmp_path / "o"), overwrite=False), tmp_path / "o")
-            == expected
-        )
+        assert targets(plan_jobs(inputs, name(tmp_path / "o")), tmp_path / "o") == expected
 
 
 def test_names_that_differ_only_in_case_never_share_an_output(tmp_path: Path) -> None:
     write_song(tmp_path / "in" / "Song.wav")
     write_song(tmp_path / "in" / "song.wav")
     with pytest.raises(PlanError, match=r"Song\.wav and .*song\.wav would share"):
-        plan_jobs([tmp_path / "in"], name(tmp_path / "out"), overwrite=False)
+        plan_jobs([tmp_path / "in"], name(tmp_path / "out"))
 
 
 def test_a_song_that_is_named_twice_is_one_job(tmp_path: Path) -> None:
     song = write_song(tmp_path / "in" / "song.wav")
     (tmp_path / "in" / "again.wav").symlink_to(song)
-    plan = plan_jobs([tmp_path / "in", song], name(tmp_path / "out"), overwrite=False)
+    plan = plan_jobs([tmp_path / "in", song], name(tmp_path / "out"))
     assert len(plan.jobs) == 1
 
 
 def test_the_output_folder_is_not_an_input(tmp_path: Path) -> None:
     write_song(tmp_path / "song.wav")
     write_song(tmp_path / "stems" / "song" / "vocals.wav")
-    plan = plan_jobs([tmp_path], name(tmp_path / "stems"), overwrite=False)
+    plan = plan_jobs([tmp_path], name(tmp_path / "stems"))
     assert [job.source.name for job in plan.jobs] == ["song.wav"]
 
 
 def test_songs_whose_stems_are_there_are_left_alone_unless_asked(tmp_path: Path) -> None:
     song, out = write_song(tmp_path / "song.wav"), tmp_path / "out"
     write_song(out / "song" / "vocals.wav")
-    assert len(plan_jobs([song], name(out), overwrite=False).jobs) == 1  # one stem is missing
+    assert len(plan_jobs([song], name(out)).jobs) == 1  # one stem is missing
     write_song(out / "song" / "accompaniment.wav")
-    done = plan_jobs([song], name(out), overwrite=False)
+    done = plan_jobs([song], name(out))
     assert (done.jobs, done.done) == ((), (song,))
     assert len(plan_jobs([song], name(out), overwrite=True).jobs) == 1
 
@@ -106,7 +111,7 @@ def test_songs_whose_stems_are_there_are_left_alone_unless_asked(tmp_path: Path)
 def test_no_template_leads_outside(tmp_path: Path, template: str) -> None:
     song = write_song(tmp_path / "in" / "song.wav")
     with pytest.raises(PlanError, match="outside"):
-        plan_jobs([song], name(tmp_path / "out", template), overwrite=False)
+        plan_jobs([song], name(tmp_path / "out", template))
 
 
 def test_no_link_in_the_output_leads_outside(tmp_path: Path) -> None:
@@ -115,15 +120,15 @@ def test_no_link_in_the_output_leads_outside(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out" / "song").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(PlanError, match="outside"):
-        plan_jobs([song], name(tmp_path / "out"), overwrite=False)
+        plan_jobs([song], name(tmp_path / "out"))
 
 
 @pytest.mark.parametrize("odd", ["...wav", ".. .wav", "{stem}.wav", "%s.wav", "a\nb.wav", "-o.wav"])
 def test_odd_file_names_stay_inside(tmp_path: Path, odd: str) -> None:
     write_song(tmp_path / "in" / "plain.wav").rename(tmp_path / "in" / odd)
-    plan = plan_jobs([tmp_path / "in"], name(tmp_path / "out"), overwrite=False)
+    plan = plan_jobs([tmp_path / "in"], name(tmp_path / "out"))
     target = plan.jobs[0].targets["vocals"]
-    assert os.path.normpath(target) == str(target)
+    assert os.path.normpath(str(target)) == str(target)
     assert target.parent.parent == tmp_path / "out"
 
 
@@ -144,4 +149,4 @@ def test_an_output_never_replaces_an_input(tmp_path: Path) -> None:
 
 def test_an_input_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="no file or folder"):
-        plan_jobs([tmp_path / "gone.wav"], name(tmp_path), overwrite=False)
+        plan_jobs([tmp_path / "gone.wav"], name(tmp_path))

@@ -53,7 +53,8 @@ def apply(*arguments: str | Path) -> int:
 
 
 def list_files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return sorted(str(path) for path in files if path.parts[0] != ".stemkit")
 
 
 def read(path: Path) -> Samples:

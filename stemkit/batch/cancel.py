@@ -1,0 +1,59 @@
+"""Telling the work in flight to stop, in this process and in others."""
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class Cancel(Protocol):
+    """Asked by each job again and again; once it is set, the job drops what it has."""
+
+    def is_set(self) -> bool:
+        """Return whether work is to stop."""
+        ...
+
+
+@dataclass(frozen=True)
+class StopFile:
+    """A file that tells processes on any machine that shares it to stop, once it is there."""
+
+    path: Path
+
+    def is_set(self) -> bool:
+        """Return whether the file is there."""
+        return self.path.exists()
+
+
+class CancelToken:
+    """Stops a run: `cancel` may be called from any thread, and from a signal handler."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._files: list[Path] = []
+
+    def cancel(self) -> None:
+        """Let no job begin, and those in flight drop what they have."""
+        self._event.set()
+        for path in self._files:
+            with suppress(OSError):  # then what is in flight ends by itself
+                path.touch()
+
+    def is_set(self) -> bool:
+        """Return whether `cancel` was called."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until `cancel` is called, at most so long; return whether it was."""
+        return self._event.wait(seconds)
+
+    def reach(self, path: Path) -> StopFile:
+        """Return what other processes can ask, which share the file `path`; it must not be there.
+
+        It stays until it's removed.
+        """
+        self._files.append(path)
+        if self.is_set():
+            self.cancel()
+        return StopFile(path)

@@ -1,0 +1,275 @@
+"""What became of each job, in a database beside the outputs, so that nothing is done twice.
+
+One row a job, its key the job's name. The process that drives a run is the only one that writes,
+and each change is on the disk before the next step: a run may be killed at any moment.
+"""
+
+import json
+import os
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stemkit.batch.entries import COLUMNS, Driver, Entry, Status, bind, to_entry
+from stemkit.batch.jobs import Job
+from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, SourceState
+from stemkit.batch.settings import Settings
+from stemkit.errors import LedgerError
+from stemkit.storage.names import name_place
+
+_APPLICATION_ID = 0x53544D4B  # "STMK"
+_VERSION = 1
+_TABLES = """
+CREATE TABLE settings (
+    fingerprint TEXT PRIMARY KEY, effective TEXT NOT NULL, places TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE driver (pid INTEGER NOT NULL, host TEXT NOT NULL, since TEXT NOT NULL);
+CREATE TABLE jobs (
+    name TEXT PRIMARY KEY,
+    source TEXT NOT NULL,
+    targets TEXT NOT NULL,
+    status TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    size_bytes INTEGER,
+    mtime_ns INTEGER,
+    sha256 TEXT,
+    outputs TEXT NOT NULL DEFAULT '[]',
+    audio_seconds REAL NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    changed TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX by_size ON jobs (size_bytes, fingerprint) WHERE status = 'done';
+CREATE INDEX by_status ON jobs (status);
+"""
+
+
+class Ledger:
+    """An open ledger. Threads may share it.
+
+    Raises LedgerError where it is damaged, of a newer stemkit, or can't be read or written.
+    """
+
+    def __init__(self, folder: Path, *, writable: bool) -> None:
+        self.path = folder / "ledger.sqlite"
+        self.is_writable = writable
+        self._lock = threading.RLock()
+        with self._explain():
+            self._database = _connect(self.path, writable=writable)
+            try:
+                self._check(writable=writable)
+            except BaseException:
+                self._database.close()
+                raise
+
+    def close(self) -> None:
+        """Close the database; its journal is folded into it."""
+        self._database.close()
+
+    def find(self, name: str) -> Entry | None:
+        """Return the row of a job, or None where it isn't known."""
+        return next(self._select("WHERE name = ?", name), None)
+
+    def find_finished(self, size_bytes: int, fingerprint: str) -> list[Entry]:
+        """Return what was done with these settings to inputs of this size."""
+        where = "WHERE size_bytes = ? AND fingerprint = ? AND status = 'done'"
+        return list(self._select(where, size_bytes, fingerprint))
+
+    def entries(self, *statuses: Status) -> Iterator[Entry]:
+        """Yield the rows of these statuses, or all, in the order of their names."""
+        marks = ", ".join("?" * len(statuses))
+        where = f"WHERE status IN ({marks})" if statuses else ""
+        return self._select(f"{where} ORDER BY name", *statuses)
+
+    def count(self) -> dict[Status, int]:
+        """Return how many jobs have each status."""
+        return dict(self._ask("SELECT status, count(*) FROM jobs GROUP BY status"))
+
+    def total_seconds(self) -> tuple[float, float]:
+        """Return the seconds of audio that were done, and the seconds that took."""
+        ((audio, took),) = self._ask(
+            "SELECT total(audio_seconds), total(seconds) FROM jobs WHERE status = 'done'"
+        )
+        return audio, took
+
+    def find_settings(self, fingerprint: str) -> Settings | None:
+        """Return the settings that have this fingerprint, if they were noted."""
+        rows = self._ask(
+            "SELECT effective, places FROM settings WHERE fingerprint = ?", fingerprint
+        )
+        return next((Settings(*row) for row in rows), None)
+
+    def driver(self) -> Driver | None:
+        """Return the process that opened the ledger last to write to it."""
+        return next((Driver(*row) for row in self._ask("SELECT * FROM driver")), None)
+
+    def note_driver(self) -> None:
+        """Note that it is this process that writes."""
+        with self._change():
+            self._ask("DELETE FROM driver")
+            self._ask(
+                "INSERT INTO driver VALUES (?, ?, ?)", os.getpid(), socket.gethostname(), _now()
+            )
+
+    def note_settings(self, settings: Settings) -> None:
+        """Note what a fingerprint stands for."""
+        self._ask(
+            "INSERT OR REPLACE INTO settings VALUES (?, ?, ?)",
+            settings.fingerprint, settings.effective, settings.places,
+        )  # fmt: skip
+
+    def expect(self, jobs: Iterable[Job], fingerprint: str) -> None:
+        """Note jobs that are to be done. What is known of earlier ones stays until they begin."""
+        now = _now()
+        with self._change():
+            self._ask("DELETE FROM jobs WHERE status = 'pending'")
+            self._database.executemany(
+                "INSERT OR IGNORE INTO jobs (name, source, targets, status, fingerprint, changed) "
+                "VALUES (?, ?, ?, 'pending', ?, ?)",
+                (
+                    (
+                        bind(j.name),
+                        bind(name_place(j.source)),
+                        _targets_of(j),
+                        fingerprint,
+                        now,
+                    )
+                    for j in jobs
+                ),
+            )
+
+    def begin(self, job: Job, fingerprint: str) -> None:
+        """Note that a job is being done from now on, and that its outputs may change."""
+        self._ask(
+            "INSERT INTO jobs (name, source, targets, status, fingerprint, attempts, changed) "
+            "VALUES (?1, ?2, ?3, 'running', ?4, 1, ?5) "
+            "ON CONFLICT (name) DO UPDATE SET source = ?2, targets = ?3, status = 'running', "
+            "attempts = 1 + iif(fingerprint = ?4, attempts, 0), fingerprint = ?4, "
+            "size_bytes = NULL, mtime_ns = NULL, sha256 = NULL, outputs = '[]', error = '', "
+            "audio_seconds = 0, seconds = 0, changed = ?5",
+            job.name, name_place(job.source), _targets_of(job), fingerprint, _now(),
+        )  # fmt: skip
+
+    def finish(self, outcome: Outcome) -> None:
+        """Note what became of a job that was begun."""
+        match outcome:
+            case Done():
+                self._finish_done(outcome)
+            case Failed():
+                self._update(outcome.job, "failed", outcome.error, outcome.seconds)
+            case Dropped():
+                self._update(outcome.job, "interrupted")
+
+    def refresh(self, name: str, state: SourceState) -> None:
+        """Note that an input whose size or mtime is another now has the same content."""
+        self._ask(
+            "UPDATE jobs SET size_bytes = ?, mtime_ns = ? WHERE name = ?",
+            state.size_bytes, state.mtime_ns, name,
+        )  # fmt: skip
+
+    def interrupt_running(self) -> list[Entry]:
+        """Note that what a killed run was doing isn't done any more; return those jobs."""
+        left = list(self.entries("running"))
+        self._ask("UPDATE jobs SET status = 'interrupted' WHERE status = 'running'")
+        return left
+
+    def _finish_done(self, done: Done) -> None:
+        names = done.job.target_names
+        outputs = [
+            {
+                "stem": output.stem,
+                "path": names[output.stem],
+                "size_bytes": output.size_bytes,
+                "sha256": output.sha256,
+            }
+            for output in done.outputs
+        ]
+        self._ask(
+            "UPDATE jobs SET status = 'done', size_bytes = ?, mtime_ns = ?, sha256 = ?, "
+            "outputs = ?, audio_seconds = ?, seconds = ?, error = '', changed = ? WHERE name = ?",
+            done.source.size_bytes, done.source.mtime_ns, done.source.sha256, json.dumps(outputs),
+            done.audio_seconds, done.seconds, _now(), done.job.name,
+        )  # fmt: skip
+
+    def _update(self, job: Job, status: Status, error: str = "", seconds: float = 0) -> None:
+        self._ask(
+            "UPDATE jobs SET status = ?, error = ?, seconds = ?, changed = ? WHERE name = ?",
+            status, error, seconds, _now(), job.name,
+        )  # fmt: skip
+
+    def _check(self, *, writable: bool) -> None:
+        ((application,),) = self._ask("PRAGMA application_id")
+        ((version,),) = self._ask("PRAGMA user_version")
+        is_new = not self._ask("SELECT 1 FROM sqlite_master")
+        if is_new and writable:
+            self._create()
+        elif application != _APPLICATION_ID:
+            raise LedgerError(f"{self.path} is no ledger of stemkit; move it away, or choose "
+                              f"another output folder")  # fmt: skip
+        elif version > _VERSION:
+            raise LedgerError(f"the ledger {self.path} is of a newer stemkit (version {version}, "
+                              f"this one reads {_VERSION}); update stemkit")  # fmt: skip
+        faults = self._ask("PRAGMA quick_check(1)")
+        if faults != [("ok",)]:
+            raise sqlite3.DatabaseError(faults[0][0])
+
+    def _create(self) -> None:
+        self._ask("PRAGMA journal_mode = WAL")
+        with self._change():
+            for statement in _TABLES.split(";"):
+                self._ask(statement)
+            self._ask(f"PRAGMA application_id = {_APPLICATION_ID}")
+            self._ask(f"PRAGMA user_version = {_VERSION}")
+
+    def _select(self, where: str, *values: object) -> Iterator[Entry]:
+        query = f"SELECT {', '.join(COLUMNS)} FROM jobs {where}"
+        return map(to_entry, self._ask(query, *values))
+
+    def _ask(self, statement: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
+        with self._lock, self._explain():
+            return self._database.execute(statement, tuple(map(bind, values))).fetchall()
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Make several changes one."""
+        with self._lock, self._explain(), self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            yield
+
+    @contextmanager
+    def _explain(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.OperationalError, OSError) as error:  # no room, no permission
+            raise LedgerError(f"the ledger {self.path} can't be used: {error}") from error
+        except (sqlite3.DatabaseError, ValueError) as error:
+            fault = " ".join(str(error).split())
+            raise LedgerError(
+                f"the ledger {self.path} is damaged ({fault}); move it away to begin a new one, "
+                f"the outputs stay as they are"
+            ) from error
+
+
+def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
+    mode = "rwc" if writable else "ro"
+    if not writable and not os.access(path.parent, os.W_OK):
+        mode = "ro&immutable=1"  # no journal can be there, and none can be made
+    database = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None,
+        check_same_thread=False, timeout=30,
+    )  # fmt: skip
+    database.execute("PRAGMA synchronous = FULL")
+    return database
+
+
+def _targets_of(job: Job) -> str:
+    return json.dumps(job.target_names)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,231 @@
+"""What a run does, and what it leaves alone, by what the ledger knows of each job."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stemkit.batch.entries import Entry
+from stemkit.batch.find import Fault, Findings, FoundFile, identify_inode
+from stemkit.batch.jobs import Job, Naming, Reason, name_jobs
+from stemkit.batch.ledger import Ledger
+from stemkit.batch.outcomes import Done, SourceState, Written
+from stemkit.batch.settings import Settings, name_differences
+from stemkit.errors import PlanError
+from stemkit.files import hash_content
+from stemkit.storage.listing import Listing, stat_place
+from stemkit.storage.names import name_place
+from stemkit.storage.places import parse_place
+
+if TYPE_CHECKING:
+    from stemkit.storage.places import Place
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the inputs led to: `jobs` of all the `songs` that there are.
+
+    `done` are the inputs whose outputs are there already. `twins` are jobs whose input has the
+    same content as another job's, by the name of that job, which is among `jobs`; `known_twins`
+    those whose content was separated in an earlier run. `differences` are the settings that are
+    others than those of jobs whose reason is "settings".
+    """
+
+    jobs: tuple[Job, ...]
+    songs: int
+    done: "tuple[Place, ...]" = ()
+    not_audio: "tuple[Place, ...]" = ()
+    faults: tuple[Fault, ...] = ()
+    twins: dict[str, tuple[Job, ...]] = field(default_factory=dict)
+    known_twins: tuple[tuple[Job, Done], ...] = ()
+    differences: tuple[str, ...] = ()
+
+    def all_jobs(self) -> Iterator[Job]:
+        """Yield every job, twins among them."""
+        yield from self.jobs
+        yield from (twin for group in self.twins.values() for twin in group)
+        yield from (twin for twin, _ in self.known_twins)
+
+
+def plan_run(
+    findings: Findings,
+    naming: Naming,
+    settings: Settings,
+    ledger: Ledger | None,
+    *,
+    overwrite: bool = False,
+    dedupe: bool = False,
+) -> Plan:
+    """Return what is to be done about what was found: all that the ledger doesn't know as done.
+
+    Without a ledger, what has its outputs is done; so is what stemkit has no record of. Raises
+    PlanError as `name_jobs` does.
+    """
+    fingerprint, listing = settings.fingerprint, Listing(naming.output)
+    jobs: list[Job] = []
+    done: list[Place] = []
+    faults = list(findings.faults)
+    for job, file in zip(name_jobs(findings.audio, naming), findings.audio, strict=True):
+        if findings.fresh is not None and file.path not in findings.fresh:
+            continue
+        match "overwrite" if overwrite else _judge(job, file, fingerprint, ledger, listing):
+            case None:
+                done.append(job.source)
+            case Fault() as fault:
+                faults.append(fault)
+            case reason:
+                jobs.append(dataclasses.replace(job, reason=reason))
+    if dedupe:
+        sizes = {file.path: file.size_bytes for file in findings.audio}
+        twins = _find_twins(jobs, sizes, fingerprint, None if overwrite else ledger, listing)
+    else:
+        twins = _Twins(jobs)
+    return Plan(
+        tuple(twins.alone),
+        len(findings.audio),
+        tuple(done),
+        tuple(findings.other),
+        tuple(faults),
+        {name: tuple(group) for name, group in twins.of.items()},
+        tuple(twins.known),
+        _name_differences(jobs, settings, ledger),
+    )
+
+
+def _judge(
+    job: Job, file: FoundFile, fingerprint: str, ledger: Ledger | None, listing: Listing
+) -> Reason | Fault | None:
+    """Return why a job is to be done, None if it is done, or what is wrong with it."""
+    entry = ledger.find(job.name) if ledger else None
+    if entry is None:
+        return None if _has_outputs(job, listing) else "missing"
+    match entry.status:
+        case "pending":
+            return "missing"
+        case "running" | "interrupted":
+            return "interrupted"
+        case "failed":
+            return "failed"
+    if entry.source != name_place(job.source) and _is_another_song(entry, file):
+        return Fault(
+            file.path,
+            f"{job.targets[next(iter(job.targets))].parent} holds the stems of {entry.source}; "
+            f"choose another --output or --name-template, or --overwrite them",
+        )
+    if entry.fingerprint != fingerprint:
+        return "settings"
+    if _has_changed(entry, file, ledger):
+        return "changed"
+    return None if _has_outputs(job, listing) else "missing"
+
+
+def _has_outputs(job: Job, listing: Listing) -> bool:
+    """Return whether every output is there; each is whole, since only whole ones get their name."""
+    return all(listing.size_of(target) for target in job.targets.values())
+
+
+def _name_differences(
+    jobs: list[Job], settings: Settings, ledger: Ledger | None
+) -> tuple[str, ...]:
+    entries = [ledger.find(job.name) for job in jobs if job.reason == "settings"] if ledger else []
+    names: set[str] = set()
+    for fingerprint in {entry.fingerprint for entry in entries if entry}:
+        before = ledger.find_settings(fingerprint) if ledger else None
+        names.update(name_differences(before, settings) if before else ())
+    return tuple(sorted(names))
+
+
+def _is_another_song(entry: Entry, file: FoundFile) -> bool:
+    """Return whether the song that a job was done for is still where it was, and isn't `file`."""
+    identity = _identify(parse_place(entry.source))
+    return identity not in (None, file.identity) and not _has_content(entry, file)
+
+
+def _identify(place: "Place") -> tuple[int, int] | str | None:
+    if isinstance(place, Path):
+        return identify_inode(place)
+    try:
+        return str(stat_place(place).place)
+    except PlanError:
+        return None
+
+
+def _has_changed(entry: Entry, file: FoundFile, ledger: Ledger | None) -> bool:
+    state = entry.state
+    if state and (state.size_bytes, state.mtime_ns) == (file.size_bytes, file.mtime_ns):
+        return False
+    if not _has_content(entry, file):
+        return True
+    if ledger and ledger.is_writable and state:
+        now = SourceState(file.size_bytes, file.mtime_ns, state.sha256)
+        ledger.refresh(entry.name, now)
+    return False
+
+
+def _has_content(entry: Entry, file: FoundFile) -> bool:
+    """Return whether a file has the content that a job was done for."""
+    if entry.state is None or entry.state.size_bytes != file.size_bytes:
+        return False
+    return _try_hash(file.path) == entry.state.sha256
+
+
+@dataclass
+class _Twins:
+    """Jobs that have a content of their own, those that share one's, and those done before."""
+
+    alone: list[Job] = field(default_factory=list)
+    of: dict[str, list[Job]] = field(default_factory=dict)
+    known: list[tuple[Job, Done]] = field(default_factory=list)
+
+
+def _find_twins(
+    jobs: list[Job],
+    sizes: "dict[Place, int]",
+    fingerprint: str,
+    ledger: Ledger | None,
+    listing: Listing,
+) -> _Twins:
+    """Tell jobs of one content together. Only files that share their size with one are read."""
+    twins = _Twins()
+    shared = Counter(sizes[job.source] for job in jobs)
+    first: dict[str, Job] = {}
+    for job in jobs:
+        size = sizes[job.source]
+        finished = ledger.find_finished(size, fingerprint) if ledger else []
+        content = _try_hash(job.source) if shared[size] > 1 or finished else None
+        if content is None:
+            twins.alone.append(job)
+        elif earlier := _find_done(job, content, finished, listing):
+            twins.known.append((job, earlier))
+        elif content in first:
+            twins.of.setdefault(first[content].name, []).append(job)
+        else:
+            first[content] = job
+            twins.alone.append(job)
+    return twins
+
+
+def _try_hash(path: "Place") -> str | None:
+    if not isinstance(path, Path):  # it would have to be fetched
+        return None
+    try:
+        return hash_content(path)
+    except OSError:  # its own job will tell
+        return None
+
+
+def _find_done(job: Job, content: str, finished: list[Entry], listing: Listing) -> Done | None:
+    """Return what was done to the same content before, if its outputs are there."""
+    for entry in finished:
+        if entry.state is None or entry.state.sha256 != content:
+            continue
+        before = Job(parse_place(entry.source), job.output, entry.targets)
+        if _has_outputs(before, listing) and before.name != job.name:
+            files = tuple(
+                Written(file.stem, job.output / file.path, file.size_bytes, file.sha256)
+                for file in entry.outputs
+            )
+            return Done(before, entry.state, files, entry.audio_seconds, entry.seconds)
+    return None

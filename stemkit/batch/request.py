@@ -1,0 +1,93 @@
+"""From what a user asks for to what is done to each song: every choice made, nothing loaded."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stemkit.audio.encode import BIT_DEPTHS, Container, OutputFormat
+from stemkit.audio.wav import BitDepth
+from stemkit.batch.jobs import DEFAULT_TEMPLATE, Naming
+from stemkit.batch.treatment import Treatment
+from stemkit.effects.preset import check_plugins, check_stems
+from stemkit.errors import OptionError
+from stemkit.separation.options import EngineOptions
+from stemkit.separation.stems import choose_recipes
+from stemkit.weights.sources import read_sources
+
+if TYPE_CHECKING:
+    from stemkit.effects.schema import OutputSettings, Preset
+    from stemkit.storage.places import Place
+
+DEFAULT_MODEL = "stemkit-small"
+APPLY_TEMPLATE = "{folder}/{track}"
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What outputs are and how they are named; None: as the preset says, or else the default."""
+
+    container: Container | None = None
+    bit_depth: BitDepth | None = None
+    name_template: str | None = None
+
+
+def request_separation(
+    output: "Place",
+    options: OutputOptions,
+    model: str | Path | None = None,
+    preset: "Preset | None" = None,
+    engine_options: EngineOptions | None = None,
+    *,
+    allow_plugins: bool = False,
+) -> tuple[Naming, Treatment]:
+    """Return how songs are separated, and how their stems are named.
+
+    Raises OptionError, ModelError and PresetError for what can't be done.
+    """
+    engine_options = engine_options or EngineOptions()
+    if preset:
+        if not preset.stems:
+            raise OptionError(f"preset {preset.place} separates nothing; apply it instead")
+        if engine_options.stems is not None:
+            raise OptionError("a preset says which stems are made; leave out the stems")
+        engine_options = dataclasses.replace(engine_options, stems=tuple(preset.stems))
+        check_plugins(preset, allow_plugins=allow_plugins)
+    model = model or (preset and preset.model) or DEFAULT_MODEL
+    sources = read_sources(model)
+    if preset:
+        check_stems(preset, sources)
+    recipes = choose_recipes(sources, engine_options.stems)
+    names = preset.outputs if preset else tuple(recipe.name for recipe in recipes)
+    output_format = _choose_format(options, preset.output if preset else None)
+    template = options.name_template or DEFAULT_TEMPLATE
+    naming = Naming(output, names, output_format.extension, Path(model).stem, template)
+    return naming, Treatment(output_format, model, engine_options, preset, allow_plugins)
+
+
+def request_application(
+    output: "Place", options: OutputOptions, preset: "Preset", *, allow_plugins: bool = False
+) -> tuple[Naming, Treatment]:
+    """Return how songs are sent through a preset's mix chain, and how the results are named.
+
+    Raises OptionError and PresetError for what can't be done.
+    """
+    if preset.stems:
+        raise OptionError(f"preset {preset.place} treats stems; separate with it instead")
+    check_plugins(preset, allow_plugins=allow_plugins)
+    output_format = _choose_format(options, preset.output)
+    template = options.name_template or APPLY_TEMPLATE
+    naming = Naming(output, preset.outputs, output_format.extension, "", template)
+    return naming, Treatment(output_format, preset=preset, allow_plugins=allow_plugins)
+
+
+def _choose_format(options: OutputOptions, preset: "OutputSettings | None") -> OutputFormat:
+    """Return the format asked for, else the preset's, else wav.
+
+    The preset's bit depth is kept in any format that has it.
+    """
+    if preset is None:
+        return OutputFormat(options.container or "wav", options.bit_depth)
+    container = options.container or preset.format or "wav"
+    kept = preset.bit_depth if preset.bit_depth in BIT_DEPTHS.get(container, ()) else None
+    return OutputFormat(container, options.bit_depth or kept)

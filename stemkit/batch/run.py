@@ -1,0 +1,201 @@
+"""A run from what was found to its last outcome: the plan, the work, and the ledger throughout."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from joblib import cpu_count
+
+from stemkit.batch.cancel import Cancel, CancelToken
+from stemkit.batch.cleaning import recover
+from stemkit.batch.driving import drive, require_ledger
+from stemkit.batch.entries import Status
+from stemkit.batch.find import Findings
+from stemkit.batch.jobs import Job, Naming, Reason, check_targets, name_jobs
+from stemkit.batch.ledger import Ledger
+from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress, Tell
+from stemkit.batch.plan import Plan, plan_run
+from stemkit.batch.settings import Settings, describe_treatment, restore_treatment
+from stemkit.batch.spread import Lost, Spreading, spread
+from stemkit.batch.treatment import Treatment
+from stemkit.batch.twins import link_twin
+from stemkit.batch.worker import Work, treat_job
+from stemkit.storage.places import parse_place
+
+if TYPE_CHECKING:
+    from stemkit.storage.places import Place
+
+_REASONS: dict[Status, Reason] = {
+    "failed": "failed",
+    "interrupted": "interrupted",
+    "pending": "missing",
+}
+
+
+@dataclass(frozen=True)
+class Crew:
+    """How work is spread, what stops it, and who is told how far it is.
+
+    `tell` is called from several threads. Only threads tell how far a song is; work in other
+    processes is told of as it is handed out and as it ends.
+    """
+
+    spreading: Spreading
+    cancel: CancelToken
+    tell: Tell
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is done to songs, and to which of those that are found."""
+
+    naming: Naming
+    treatment: Treatment
+    overwrite: bool = False
+    dedupe: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the ledger knows; raises ModelError and PresetError."""
+        return describe_treatment(self.treatment)
+
+    def plan(self, findings: Findings, settings: Settings, ledger: Ledger | None) -> Plan:
+        """Return what is to be done about what was found; raises PlanError."""
+        return plan_run(
+            findings, self.naming, settings, ledger,
+            overwrite=self.overwrite, dedupe=self.dedupe,
+        )  # fmt: skip
+
+
+def run_batch(
+    rounds: Iterator[Findings], batch: Batch, crew: Crew, announce: Callable[[Plan], None]
+) -> Generator[Outcome, None, None]:
+    """Plan each round and `announce` it; yield the outcome of each job as it ends and is recorded.
+
+    When it is cancelled or this iterator is closed, what is in flight is dropped and nothing else
+    begins. Raises PlanError, LedgerError, and for a treatment that can't be made ready ModelError,
+    DeviceError and PresetError; then too what is in flight is dropped.
+    """
+    settings, output = batch.settings, batch.naming.output
+    for findings in rounds:
+        if not findings.audio:  # nothing to do isn't worth a ledger
+            yield from _announce(batch.plan(findings, settings, None), output, announce)
+            continue
+        name_jobs(findings.audio, batch.naming)  # refused before anything is written
+        with drive(output) as ledger:
+            recover(ledger, output)
+            ledger.note_settings(settings)
+            run = _Run(batch.treatment, crew, ledger, settings.fingerprint)
+            for found in chain([findings], rounds):
+                plan = batch.plan(found, settings, ledger)
+                yield from _announce(plan, output, announce)
+                yield from run.carry_out(plan)
+
+
+def run_left(
+    output: "Place", crew: Crew, announce: Callable[[Plan], None], *, allow_plugins: bool = False
+) -> Generator[Outcome, None, None]:
+    """Do again all that an output folder's ledger knows and that isn't done, as it was to be done.
+
+    Yields and raises as `run_batch` does, and LedgerError where there is no ledger.
+    """
+    require_ledger(output)
+    with drive(output) as ledger:
+        recover(ledger, output)
+        left: dict[str, list[Job]] = {}
+        for entry in ledger.entries(*_REASONS):
+            job = Job(parse_place(entry.source), output, entry.targets, _REASONS[entry.status])
+            left.setdefault(entry.fingerprint, []).append(job)
+        for fingerprint, jobs in left.items():
+            check_targets(jobs, output)
+            treatment = restore_treatment(
+                ledger.find_settings(fingerprint), allow_plugins=allow_plugins
+            )
+            settings = describe_treatment(treatment)
+            ledger.note_settings(settings)
+            plan = Plan(tuple(jobs), sum(ledger.count().values()))
+            announce(plan)
+            yield from _Run(treatment, crew, ledger, settings.fingerprint).carry_out(plan)
+
+
+def _announce(plan: Plan, output: "Place", announce: Callable[[Plan], None]) -> Iterator[Outcome]:
+    announce(plan)
+    for fault in plan.faults:
+        yield Failed(Job(fault.path, output, {}), fault.error)
+
+
+@dataclass(frozen=True)
+class _Run:
+    treatment: Treatment
+    crew: Crew
+    ledger: Ledger
+    fingerprint: str
+
+    @property
+    def _in_threads(self) -> bool:
+        return self.crew.spreading.backend == "threading"
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether the workers have this process's working folder."""
+        return self.crew.spreading.backend in ("threading", "loky")
+
+    def carry_out(self, plan: Plan) -> Iterator[Outcome]:
+        """Yield the outcome of each job of a plan, once the ledger knows it."""
+        self.ledger.expect(plan.all_jobs(), self.fingerprint)
+        stop_file = self.ledger.path.with_name("stop")
+        stop_file.unlink(missing_ok=True)
+        try:
+            for twin, done in plan.known_twins:
+                yield self._settle_twin(twin, done)
+            yield from self._spread(plan, self.crew.cancel.reach(stop_file))
+        except BaseException:
+            self.crew.cancel.cancel()
+            raise
+        finally:
+            self.ledger.interrupt_running()
+            stop_file.unlink(missing_ok=True)
+
+    def _spread(self, plan: Plan, stop: Cancel) -> Iterator[Outcome]:
+        crew = self.crew
+        work = Work(self.treatment if self._is_here else self.treatment.absolute(), stop)
+        if self._in_threads:  # as many as ever: the shape of the work may show in the last bit
+            workers = min(crew.spreading.workers or cpu_count(), plan.songs)
+            work = Work(self.treatment, crew.cancel, workers, crew.tell)
+        jobs = self._hand_out(plan)
+        results = spread(partial(treat_job, work), jobs, crew.spreading, crew.cancel.cancel)
+        with closing(results):
+            for result in results:
+                if isinstance(result, Lost):
+                    result = Failed(result.item, result.reason)
+                yield self._settle(result)
+                for twin in plan.twins.get(result.job.name, ()):
+                    yield self._settle_twin(twin, result)
+
+    def _hand_out(self, plan: Plan) -> Iterator[Job]:
+        for job in plan.jobs:
+            if self.crew.cancel.is_set():
+                return
+            self.ledger.begin(job, self.fingerprint)
+            if not self._in_threads:
+                self.crew.tell(Progress(job, 0.0, None))
+            yield job if self._is_here else job.absolute()
+
+    def _settle(self, outcome: Outcome) -> Outcome:
+        self.ledger.finish(outcome)
+        return outcome
+
+    def _settle_twin(self, job: Job, outcome: Outcome) -> Outcome:
+        """Record what becomes of a job whose content is that of another, by the other's outcome."""
+        self.ledger.begin(job, self.fingerprint)
+        match outcome:
+            case Done():
+                return self._settle(link_twin(job, outcome))
+            case Failed():
+                line = f"has the content of {outcome.job.source}: {outcome.error}"
+                return self._settle(Failed(job, line))
+            case Dropped():
+                return self._settle(Dropped(job))

@@ -1,0 +1,74 @@
+"""A treatment made ready in this process, for all its threads."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from stemkit.batch.treatment import Treatment
+from stemkit.effects.render import SONG, Renderer
+from stemkit.samples import Samples
+from stemkit.separation.stems import Stems
+
+if TYPE_CHECKING:
+    from stemkit.separation.engine import Engine
+
+
+class Studio:
+    """A treatment made ready: its model loaded once, its boards built for each thread."""
+
+    def __init__(self, treatment: Treatment, workers: int) -> None:
+        self._treatment = treatment
+        self._idle: list[Renderer] = []  # native plugins hold state: one song at a time each
+        if treatment.preset is not None:
+            self._idle.append(Renderer(treatment.preset, allow_plugins=treatment.allow_plugins))
+        self._engine = _load_engine(treatment, workers)
+
+    def separate(self, blocks: Iterable[Samples], sample_rate: int) -> Iterator[Stems]:
+        """Yield blocks of the stems, or of the song itself as the only one."""
+        if self._engine is None:
+            return ({SONG: block} for block in blocks)
+        return self._engine.separate_blocks(blocks, sample_rate)
+
+    @contextmanager
+    def borrow_renderer(self) -> Iterator[Renderer | None]:
+        """Give a renderer that no other thread has until it is given back; None without preset."""
+        preset = self._treatment.preset
+        if preset is None:
+            yield None
+            return
+        try:
+            renderer = self._idle.pop()
+        except IndexError:
+            renderer = Renderer(preset, allow_plugins=self._treatment.allow_plugins)
+        yield renderer
+        self._idle.append(renderer)  # not after an error, which may have left sound in it
+
+
+def _load_engine(treatment: Treatment, workers: int) -> "Engine | None":
+    """Return the engine, if there is anything to separate; only then is torch imported."""
+    if treatment.model is None:
+        return None
+    from stemkit.separation.engine import Engine
+    from stemkit.weights.models import load_network
+
+    network = load_network(treatment.model)
+    return Engine(network, treatment.engine_options, workers)
+
+
+_studios: dict[str, Studio] = {}
+_opening = threading.Lock()
+
+
+def open_studio(treatment: Treatment, workers: int) -> Studio:
+    """Return this process's studio for a treatment, made if it's the first time.
+
+    One is kept; that of another treatment is let go. Raises ModelError, DeviceError and
+    PresetError.
+    """
+    key = repr((treatment, treatment.preset and treatment.preset.folder, workers))
+    with _opening:
+        if key not in _studios:
+            _studios.clear()
+            _studios[key] = Studio(treatment, workers)
+        return _studios[key]

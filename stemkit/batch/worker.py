@@ -1,0 +1,154 @@
+"""One job after another: read, separate, treat, write. This is what runs in every worker."""
+
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stemkit.audio.decode import AudioReader
+from stemkit.audio.info import AudioInfo
+from stemkit.audio.stems import StemOutput, StemsWriter
+from stemkit.batch.cancel import Cancel
+from stemkit.batch.jobs import Job
+from stemkit.batch.outcomes import (
+    Done,
+    Dropped,
+    Failed,
+    Outcome,
+    Progress,
+    SourceState,
+    Tell,
+    Written,
+)
+from stemkit.batch.studio import Studio, open_studio
+from stemkit.batch.treatment import Treatment
+from stemkit.errors import DecodeError, PlanError, StemkitError
+from stemkit.files import hash_content
+from stemkit.samples import Samples
+from stemkit.storage.listing import StoredFile, stat_place
+from stemkit.storage.transfer import fetched, published
+
+if TYPE_CHECKING:
+    from stemkit.storage.places import Place
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker is to know besides the job. Without `tell` it is plain data that travels.
+
+    `workers` is how many jobs this process treats at once.
+    """
+
+    treatment: Treatment
+    cancel: Cancel
+    workers: int = 1
+    tell: Tell | None = None
+
+
+def treat_job(work: Work, job: Job) -> Outcome:
+    """Treat one song; the only place where a file's failure is kept from the rest.
+
+    Raises ModelError, DeviceError and PresetError for a treatment that can't be made ready.
+    """
+    studio = open_studio(work.treatment, work.workers)
+    began = time.perf_counter()
+    try:
+        return _treat(work, job, studio, began)
+    except _StopError:
+        return Dropped(job)
+    except StemkitError as error:
+        return Failed(job, _one_line(error), "", time.perf_counter() - began)
+    except Exception as error:
+        line = f"{type(error).__name__}: {_one_line(error)}"
+        return Failed(job, line, traceback.format_exc(), time.perf_counter() - began)
+
+
+class _StopError(Exception):
+    """Raised between two blocks of a song once the run is to stop."""
+
+
+def _treat(work: Work, job: Job, studio: Studio, began: float) -> Done:
+    if work.cancel.is_set():
+        raise _StopError
+    before = stat_place(job.source)
+    with fetched(job.source) as source, published(job.targets) as targets:
+        state = SourceState(before.size_bytes, before.mtime_ns, _hash_source(source))
+        with AudioReader(source) as reader, studio.borrow_renderer() as renderer:
+            follower = _Follower(work, job, reader.info)
+            rate, channels = reader.info.sample_rate, reader.info.channels
+            outputs = studio.separate(follower.watch(reader.blocks()), rate)
+            levels = {}
+            if renderer is not None:
+                outputs = renderer.render(outputs, rate, channels)
+                channels, levels = renderer.channels_out(channels), renderer.levels
+            output_format = work.treatment.output_format
+            with StemsWriter(targets, rate, channels, output_format, levels) as writer:
+                for blocks in outputs:
+                    writer.write(blocks)
+                _require_unchanged(job.source, before)
+                written = writer.finish()
+        files = tuple(_describe(output, job) for output in written.values())
+    return Done(job, state, files, follower.seconds, time.perf_counter() - began)
+
+
+class _Follower:
+    """Counts the audio of a job as it is read, tells of it, and stops it when it is to stop."""
+
+    def __init__(self, work: Work, job: Job, info: AudioInfo) -> None:
+        self._work = work
+        self._job = job
+        self._rate = info.sample_rate
+        self._total = None if info.frames is None else info.frames / info.sample_rate
+        self.seconds = 0.0
+        self._tell()
+
+    def watch(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+        """Yield the blocks as they come."""
+        frames = 0
+        for block in blocks:
+            if self._work.cancel.is_set():
+                raise _StopError
+            yield block
+            frames += block.shape[1]
+            self.seconds = frames / self._rate
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._work.tell is not None:
+            self._work.tell(Progress(self._job, self.seconds, self._total))
+
+
+def _hash_source(path: Path) -> str:
+    try:
+        return hash_content(path)
+    except OSError as error:
+        raise DecodeError(f"{path.name!r} can't be read: {error.strerror}") from error
+
+
+def _require_unchanged(source: "Place", before: StoredFile) -> None:
+    try:
+        now = stat_place(source)
+    except PlanError as error:
+        raise DecodeError(f"{source.name!r} vanished while it was read: {error}") from error
+    if now != before:
+        raise DecodeError(f"{source.name!r} changed while it was read; run again once it is whole")
+
+
+def _describe(output: StemOutput, job: Job) -> Written:
+    return Written(
+        output.stem,
+        job.targets[output.stem],
+        output.path.stat().st_size,
+        hash_content(output.path),
+        output.frames,
+        output.peak,
+        output.gain_db,
+        output.loudness_lufs,
+        output.true_peak_db,
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,45 @@
+"""`stemkit separate - -o -`: a song from stdin, a stem to stdout."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stemkit.cli.report import ALL_DONE, INTERRUPTED, SOME_FAILED
+from stemkit.cli.signals import cancel_on_signals
+
+if TYPE_CHECKING:
+    from stemkit.batch.jobs import Naming
+    from stemkit.batch.treatment import Treatment
+    from stemkit.cli.run import RunOptions
+    from stemkit.storage.places import Place
+
+
+def carry_through_pipe(
+    inputs: "tuple[Place, ...]", naming: "Naming", treatment: "Treatment", run: "RunOptions"
+) -> int:
+    """Treat what comes on stdin, and return the exit code."""
+    from stemkit.batch.cancel import CancelToken
+    from stemkit.batch.outcomes import Dropped, Failed
+    from stemkit.batch.stream import check_pipe, treat_stream
+
+    if inputs != (Path("-"),) or run.output != Path("-"):
+        raise click.UsageError("- stands for stdin and stdout: stemkit separate - -o - --stems S")
+    if run.files_from or run.watch or run.dedupe or run.dry_run or run.as_json:
+        raise click.UsageError(
+            "a pipe takes no --files-from, --watch, --dedupe, --dry-run and --json"
+        )
+    check_pipe(naming, treatment)
+    cancel = CancelToken()
+    with cancel_on_signals(cancel):
+        outcome = treat_stream(sys.stdin.buffer, sys.stdout.buffer, naming, treatment, cancel)
+    match outcome:
+        case Failed():
+            click.echo(f"error: stdin: {outcome.error}", err=True)
+            if run.verbose and outcome.details:
+                click.echo(outcome.details, err=True)
+            return SOME_FAILED
+        case Dropped():
+            return INTERRUPTED
+    return ALL_DONE

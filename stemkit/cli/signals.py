@@ -1,0 +1,45 @@
+"""What an interrupt does to a run: the first lets it end in good order, the second ends it."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stemkit.batch.cancel import CancelToken
+
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
+@contextmanager
+def cancel_on_signals(cancel: "CancelToken") -> Iterator[None]:
+    """Cancel at the first SIGINT, SIGTERM or SIGHUP, and exit with 130 at the next.
+
+    What is ignored, as SIGHUP is under nohup, stays so. Only the main thread can do this; in
+    another nothing changes.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if cancel.is_set():
+            os._exit(130)
+        os.write(2, b"stopping; what is in flight is dropped. Once more stops at once.\n")
+        cancel.cancel()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    taken = [number for number in _SIGNALS if before[number] != signal.SIG_IGN]
+    for number in taken:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        if not cancel.is_set():  # else the process is about to end, and another signal ends it now
+            for number in taken:
+                signal.signal(number, before[number])

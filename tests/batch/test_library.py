@@ -1,0 +1,278 @@
+"""A library run after run: what is done again and what isn't, and why."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import stemkit
+from stemkit.batch.cancel import CancelToken
+from stemkit.batch.driving import open_known
+from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress
+from stemkit.batch.request import OutputOptions
+from stemkit.errors import LedgerError, OptionError, PlanError
+from stemkit.separation.options import EngineOptions
+from tests.batch.libraries import name_done, name_failed, read_tree, save_tiny, write_song
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+
+class Library:
+    """Songs, and runs over them into one output folder."""
+
+    def __init__(self, folder: Path, model: Path) -> None:
+        self.songs, self.out, self.model = folder / "songs", folder / "out", model
+        for number in range(3):
+            write_song(self.songs / f"{number}.wav", seed=number)
+
+    def run(self, **options: object) -> list[Outcome]:
+        options = {"model": self.model, **options}
+        return list(stemkit.separate_files(self.songs, self.out, **options))  # type: ignore[arg-type]
+
+    def reasons(self, **options: object) -> dict[str, str]:
+        """Return why each song that a run did was done."""
+        outcomes = self.run(**options)
+        return {one.job.source.name: one.job.reason for one in outcomes}
+
+
+@pytest.fixture
+def library(tmp_path: Path, model: Path) -> Library:
+    return Library(tmp_path, model)
+
+
+def test_what_is_done_is_not_done_again(library: Library) -> None:
+    assert library.reasons() == dict.fromkeys(("0.wav", "1.wav", "2.wav"), "missing")
+    before = read_tree(library.out)
+    times = {path: path.stat().st_mtime_ns for path in library.out.rglob("*.wav")}
+    assert library.reasons() == {}
+    assert read_tree(library.out) == before
+    assert times == {path: path.stat().st_mtime_ns for path in library.out.rglob("*.wav")}
+
+
+def test_only_what_has_a_reason_is_done_again(library: Library) -> None:
+    (library.songs / "bad.wav").touch()
+    assert name_failed(library.run()) == ["bad.wav"]
+    write_song(library.songs / "1.wav", seed=100)
+    (library.out / "2" / "vocals.wav").unlink()
+    assert library.reasons() == {"bad.wav": "failed", "1.wav": "changed", "2.wav": "missing"}
+
+
+def test_a_file_that_was_only_touched_is_not_done_again(library: Library) -> None:
+    library.run()
+    os.utime(library.songs / "1.wav", ns=(1, 1))
+    assert library.reasons() == {}
+    with open_known(library.out) as ledger:  # and its content isn't read every time from now on
+        entry = ledger.find("1/vocals.wav")
+        assert entry is not None
+        assert entry.state is not None
+        assert entry.state.mtime_ns == 1
+
+
+def test_a_library_that_has_moved_is_not_done_again(library: Library) -> None:
+    library.run()
+    library.songs = library.songs.rename(library.songs.with_name("moved"))
+    assert library.reasons() == {}
+
+
+def test_other_settings_are_done_again_and_named(
+    library: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library.run()
+    every = dict.fromkeys(("0.wav", "1.wav", "2.wav"), "settings")
+    longer = EngineOptions(segment_seconds=12, overlap_seconds=3)
+    assert library.reasons(engine_options=longer) == every
+    assert library.reasons(engine_options=longer) == {}
+    assert library.reasons(output_options=OutputOptions(bit_depth="16")) == every
+    other = shutil.copy(library.model, tmp_path / "renamed.safetensors")
+    assert library.reasons(model=other, output_options=OutputOptions(bit_depth="16")) == {}
+    from stemkit.cli.main import run
+
+    arguments = ["separate", str(library.songs), "-o", str(library.out), "-m", str(other)]
+    assert run([*arguments, "--segment-seconds", "12", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "3 made with other settings (format, segment_seconds)" in said
+
+
+def test_a_model_with_other_weights_under_the_same_name_is_noticed(
+    library: Library, tmp_path: Path
+) -> None:
+    model = Path(shutil.copy(library.model, tmp_path / "mine.safetensors"))
+    library.run(model=model)
+    save_tiny(model, gain=1.1)
+    assert set(library.reasons(model=model).values()) == {"settings"}
+
+
+def test_overwrite_does_all(library: Library) -> None:
+    library.run()
+    assert set(library.reasons(overwrite=True).values()) == {"overwrite"}
+
+
+def test_files_that_stemkit_knows_nothing_of_are_left_alone(library: Library) -> None:
+    library.run()
+    for stem in ("vocals", "accompaniment"):
+        (library.out / "0" / f"{stem}.wav").write_text("somebody's own")
+    shutil.rmtree(library.out / ".stemkit")
+    assert library.reasons() == {}
+    assert (library.out / "0" / "vocals.wav").read_text() == "somebody's own"
+    assert set(library.reasons(overwrite=True).values()) == {"overwrite"}
+
+
+def test_another_song_of_the_same_name_does_not_replace_the_first(
+    library: Library, tmp_path: Path
+) -> None:
+    library.run()
+    before = read_tree(library.out)
+    other = write_song(tmp_path / "other" / "1.wav", seed=50)
+    (failed,) = stemkit.separate_files(other, library.out, model=library.model)
+    assert isinstance(failed, Failed)
+    assert f"holds the stems of {library.songs / '1.wav'}" in failed.error
+    assert read_tree(library.out) == before
+
+
+def test_one_content_under_two_names_is_separated_once(library: Library) -> None:
+    for name in ("twin.wav", "deep/triplet.wav"):
+        (library.songs / name).parent.mkdir(exist_ok=True)
+        shutil.copy(library.songs / "1.wav", library.songs / name)
+    outcomes = library.run(dedupe=True)
+    assert len(name_done(outcomes)) == 5
+    twins = {o.job.source.name: o.twin_of for o in outcomes if isinstance(o, Done) and o.twin_of}
+    assert set(twins) == {"twin.wav", "triplet.wav"}
+    assert set(twins.values()) == {library.songs / "1.wav"}
+    for stem in ("vocals.wav", "accompaniment.wav"):
+        inodes = {(library.out / f / stem).stat().st_ino for f in ("1", "twin", "deep/triplet")}
+        assert len(inodes) == 1
+    assert library.run(dedupe=True) == []
+    shutil.copy(library.songs / "2.wav", library.songs / "late.wav")
+    (late,) = library.run(dedupe=True)  # what an earlier run did counts too
+    assert isinstance(late, Done)
+    assert late.twin_of == library.songs / "2.wav"
+    assert library.run() == []
+
+
+def test_a_twin_of_what_fails_fails_with_it(library: Library) -> None:
+    for name in ("a.wav", "b.wav"):
+        (library.songs / name).write_bytes(b"RIFF no good" * 10)
+    failed = [one for one in library.run(dedupe=True) if isinstance(one, Failed)]
+    assert sorted(one.job.source.name for one in failed) == ["a.wav", "b.wav"]
+
+
+@pytest.mark.parametrize("what", ["grows", "is replaced", "vanishes"])
+def test_a_file_that_changes_while_it_is_read_fails_alone(what: str, library: Library) -> None:
+    song = library.songs / "1.wav"
+
+    def change(progress: Progress) -> None:
+        if progress.job.source != song or progress.audio_seconds == 0 or not song.exists():
+            return
+        match what:
+            case "grows":
+                with song.open("ab") as file:
+                    file.write(bytes(1000))
+            case "is replaced":
+                write_song(song.with_name("new.wav"), seed=7).replace(song)
+            case "vanishes":
+                song.unlink()
+
+    outcomes = library.run(progress=change)
+    (failed,) = (one for one in outcomes if isinstance(one, Failed))
+    assert failed.job.source == song
+    assert ("vanished" if what == "vanishes" else "changed") in failed.error
+    assert name_done(outcomes) == ["0.wav", "2.wav"]
+    assert not list(library.out.rglob("1/*"))
+
+
+def test_progress_reaches_the_end_of_every_song(library: Library) -> None:
+    told: dict[str, list[Progress]] = {}
+    library.run(progress=lambda p: told.setdefault(p.job.source.name, []).append(p))
+    assert set(told) == {"0.wav", "1.wav", "2.wav"}
+    for progresses in told.values():
+        seconds = [one.audio_seconds for one in progresses]
+        assert seconds[0] == 0
+        assert seconds == sorted(seconds)
+        assert seconds[-1] == progresses[-1].total_seconds == 0.5
+
+
+def test_a_cancelled_run_drops_what_it_has_and_the_next_one_does_the_rest(
+    library: Library,
+) -> None:
+    cancel = CancelToken()
+    write_song(library.songs / "long.wav", 20)
+
+    def stop_in_the_long_one(progress: Progress) -> None:
+        if progress.job.source.name == "long.wav" and progress.audio_seconds > 0:
+            cancel.cancel()
+
+    outcomes = library.run(progress=stop_in_the_long_one, cancel=cancel)
+    assert "long.wav" in [one.job.source.name for one in outcomes if isinstance(one, Dropped)]
+    assert not list(library.out.rglob("long/*"))
+    with open_known(library.out) as ledger:
+        assert ledger.count()["interrupted"] >= 1
+    assert library.reasons()["long.wav"] == "interrupted"
+    assert library.reasons() == {}
+
+
+def test_closing_the_iterator_stops_the_run(library: Library) -> None:
+    for number in range(3, 30):
+        write_song(library.songs / f"{number}.wav", seed=number)
+    outcomes = stemkit.separate_files(library.songs, library.out, model=library.model)
+    assert isinstance(outcomes, Iterator)
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]
+    with open_known(library.out) as ledger:
+        counts = ledger.count()
+    assert counts["done"] < 30
+    assert "running" not in counts
+    assert len(library.run()) >= 30 - counts["done"]
+
+
+def test_a_second_run_on_one_output_folder_is_refused(library: Library) -> None:
+    outcomes = stemkit.separate_files(library.songs, library.out, model=library.model)
+    next(outcomes)
+    with pytest.raises(LedgerError, match=f"pid {os.getpid()} on "):
+        library.run()
+    assert len(list(outcomes)) == 2
+
+
+def test_what_can_not_be_done_is_refused_at_once(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="no file or folder"):
+        stemkit.separate_files(tmp_path / "gone", library.out)
+    with pytest.raises(OptionError, match="no stem"):
+        stemkit.separate_files(library.songs, library.out, model=library.model, stems=["drums"])
+    assert not library.out.exists()
+
+
+def test_an_output_that_can_not_be_written_loses_nothing(library: Library) -> None:
+    library.run()
+    before = read_tree(library.out)
+    blocker = library.out / "1"
+    shutil.rmtree(blocker)
+    blocker.write_text("a file where a folder is to be")
+    outcomes = library.run()
+    assert name_failed(outcomes) == ["1.wav"]
+    blocker.unlink()
+    assert name_done(library.run()) == ["1.wav"]
+    assert read_tree(library.out) == before
+
+
+def test_one_model_serves_all_threads(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stemkit.weights import models
+
+    loads: list[threading.Thread] = []
+    original = models.load_network
+
+    def count(name: object) -> object:
+        loads.append(threading.current_thread())
+        time.sleep(0.05)  # time for a second thread to come
+        return original(name)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(models, "load_network", count)
+    for number in range(3, 8):
+        write_song(library.songs / f"{number}.wav", seed=number)
+    library.run(engine_options=EngineOptions(segment_seconds=11, overlap_seconds=1))
+    assert len(loads) == 1

@@ -1,0 +1,318 @@
+"""The commands around a library: events, lists, pipes, signals, status, retry and clean."""
+
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+import soundfile
+
+from stemkit.batch.driving import open_known
+from stemkit.cli.main import run
+from tests.batch.libraries import read_tree, save_tiny, write_song
+
+STEMKIT = [sys.executable, "-m", "stemkit"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    folder = tmp_path / "songs"
+    for number in range(3):
+        write_song(folder / f"{number}.wav", seed=number)
+    (folder / "bad.wav").write_bytes(b"RIFF no good")
+    (folder / "cover.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    return folder
+
+
+@pytest.fixture
+def command(songs: Path, model: Path, tmp_path: Path) -> list[str]:
+    return ["separate", str(songs), "-o", str(tmp_path / "out"), "-m", str(model)]
+
+
+def read_events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_every_event_is_as_the_schema_says(
+    command: list[str], songs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["events"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    check = jsonschema.Draft202012Validator(schema)
+    shutil.copy(songs / "1.wav", songs / "twin.wav")
+    assert run([*command, "--json", "--dedupe"]) == 1
+    events = read_events(capsys)
+    assert run([*command, "--json"]) == 1
+    events += read_events(capsys)
+    for event in events:
+        check.validate(event)
+        with pytest.raises(jsonschema.ValidationError):
+            check.validate({**event, "event": "else"})
+    kinds = {event["event"] for event in events}
+    assert kinds == {"plan", "skipped", "started", "done", "failed", "summary"}
+    assert [event["reason"] for event in events if event["event"] == "skipped"].count("done") == 4
+    first = next(event for event in events if event["event"] == "plan")
+    assert first["version"] == 2
+    assert {job["reason"] for job in first["jobs"]} == {"missing"}  # type: ignore[attr-defined]
+
+
+def test_progress_is_told_about_once_a_second(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song = write_song(tmp_path / "long.wav", 100)
+    assert run(["separate", str(song), "-o", str(tmp_path / "out"), "--json"]) == 0
+    progress = [event for event in read_events(capsys) if event["event"] == "progress"]
+    seconds = [event["audio_seconds"] for event in progress]
+    assert seconds
+    assert seconds == sorted(seconds)  # type: ignore[type-var]
+    assert all(event["total_seconds"] == 100 for event in progress)
+
+
+@pytest.mark.parametrize("separator", ["\n", "\0", "\r\n"], ids=["lines", "nul", "windows"])
+def test_a_list_of_files_keeps_their_folders(
+    separator: str, songs: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_song(songs / "a" / "same.wav", seed=5)
+    write_song(songs / "b" / "same.wav", seed=6)
+    names = ["songs/a/same.wav", "songs/b/same.wav", str(songs / "1.wav"), "songs/gone.wav"]
+    (tmp_path / "list").write_bytes(separator.join(names).encode())
+    assert run(["separate", "--files-from", "list", "-o", "out", "-m", str(model), "-q"]) == 1
+    absolute = (songs / "1").relative_to("/").as_posix()
+    assert {Path(name).parent.as_posix() for name in read_tree(tmp_path / "out")} == {
+        "songs/a/same", "songs/b/same", absolute,
+    }  # fmt: skip
+
+
+def test_a_list_comes_from_stdin_too(
+    songs: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stdin = io.TextIOWrapper(io.BytesIO(b"songs/1.wav\n\nsongs/2.wav"))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert run(["separate", "--files-from", "-", "-o", "out", "-m", str(model), "-q"]) == 0
+    assert len(read_tree(tmp_path / "out")) == 4
+
+
+@pytest.mark.parametrize("container", ["wav", "flac"])
+def test_a_pipe_gives_the_bytes_of_the_file(
+    container: str, songs: Path, model: Path, tmp_path: Path
+) -> None:
+    options = ["-m", str(model), "--stems", "vocals", "--format", container]
+    assert run(["separate", str(songs / "1.wav"), "-o", str(tmp_path / "out"), *options]) == 0
+    with (songs / "1.wav").open("rb") as song:
+        result = subprocess.run(
+            [*STEMKIT, "separate", "-", "-o", "-", *options], stdin=song, capture_output=True,
+            check=True,
+        )  # fmt: skip
+    assert result.stdout == (tmp_path / "out" / "1" / f"vocals.{container}").read_bytes()
+    assert soundfile.info(io.BytesIO(result.stdout)).frames == 22050
+
+
+def test_what_is_no_song_leaves_a_pipe_empty(model: Path) -> None:
+    command = [*STEMKIT, "separate", "-", "-o", "-", "-m", str(model), "--stems", "vocals"]
+    result = subprocess.run(command, input=b"RIFF no good", capture_output=True)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert result.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-", "-o", "{out}"], "stdin and stdout"),
+        (["{song}", "-o", "-"], "stdin and stdout"),
+        (["-", "{song}", "-o", "-"], "stdin and stdout"),
+        (["-", "-o", "-", "--stems", "vocals", "--json"], "a pipe takes no"),
+        (["-", "-o", "-"], "one stem goes to stdout"),
+        (["-", "-o", "-", "--stems", "vocals", "--format", "mp3"], "wav or flac"),
+        (["-o", "{out}"], "name an INPUT"),
+        (["--files-from", "{out}/gone", "-o", "{out}"], "can't read the list"),
+        (["{song}", "-o", "{out}", "--workers", "0"], "--workers"),
+        (["{song}", "-o", "{out}", "--workers", "two"], "--workers"),
+        (["{song}", "-o", "{out}", "--backend", "dask"], "scheduler"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    arguments: list[str],
+    message: str,
+    songs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    places = {"song": songs / "1.wav", "out": tmp_path / "out"}
+    assert run(["separate", *(argument.format(**places) for argument in arguments)]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_status_tells_what_became_of_each_song(
+    command: list[str], songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out")
+    assert run([*command, "-q"]) == 1
+    capsys.readouterr()
+    assert run(["status", out]) == 1
+    said = capsys.readouterr().out
+    assert "3 done, 1 failed" in said
+    assert f"failed {songs / 'bad.wav'}: " in said
+    assert run(["status", out, "--failed"]) == 1
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert run(["status", out, "--json"]) == 1
+    status = json.loads(capsys.readouterr().out)
+    assert status["counts"] == {"done": 3, "failed": 1}
+    assert status["run"] is None
+    by_source = {Path(job["source"]).name: job for job in status["jobs"]}
+    assert by_source.keys() == {"0.wav", "1.wav", "2.wav", "bad.wav"}
+    for job in status["jobs"]:
+        for output in job["outputs"]:
+            assert read_tree(tmp_path / "out")[output["path"]] == output["sha256"]
+
+
+def test_retry_does_what_failed_with_the_settings_that_it_had(
+    command: list[str], songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run([*command, "-q", "--format", "flac", "--stems", "accompaniment"]) == 1
+    assert run(["retry", str(out)]) == 1
+    write_song(songs / "bad.wav", seed=9)
+    assert run(["retry", str(out)]) == 0
+    assert soundfile.info(out / "bad" / "accompaniment.flac").frames == 22050
+    assert run(["retry", str(out)]) == 3
+    assert run([*command, "--format", "flac", "--stems", "accompaniment"]) == 3
+    with open_known(out) as ledger:
+        entry = ledger.find("bad/accompaniment.flac")
+    assert entry is not None
+    assert entry.attempts == 3
+
+
+def test_clean_removes_temporary_files_and_nothing_else(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run([*command, "-q"]) == 1
+    before = read_tree(out)
+    for name in ("1/.stemkit-99-abc.partial", "new/.stemkit-1-x.partial"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_bytes(bytes(100))
+    capsys.readouterr()
+    assert run(["clean", str(out)]) == 0
+    assert "2 temporary files removed" in capsys.readouterr().out
+    assert read_tree(out) == before
+
+
+@pytest.mark.parametrize("name", ["status", "retry", "clean"])
+def test_a_folder_that_stemkit_never_wrote_to_is_told_so(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([name, str(tmp_path)]) == 1
+    assert "no ledger in" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def start(command: list[str], **options: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*STEMKIT, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(process: subprocess.Popen[str], event: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == event:
+            return
+    raise AssertionError(f"no {event}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_ends_a_run_in_good_order(number: signal.Signals, tmp_path: Path) -> None:
+    write_song(tmp_path / "songs" / "long.wav", 300)
+    command = ["separate", str(tmp_path / "songs"), "-o", str(tmp_path / "out"), "--json"]
+    with start(command) as process:
+        wait_for(process, "progress")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert json.loads(out.splitlines()[-1])["interrupted"] == 1
+    assert "Traceback" not in err
+    assert read_tree(tmp_path / "out") == {}
+    with open_known(tmp_path / "out") as ledger:
+        assert ledger.count() == {"interrupted": 1}
+
+
+def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    write_song(tmp_path / "songs" / "long.wav", 300)
+    command = ["separate", str(tmp_path / "songs"), "-o", str(tmp_path / "out"), "--json"]
+    with start([*command, "--segment-seconds", "120"]) as process:
+        wait_for(process, "started")
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 1
+
+
+def test_what_is_dropped_into_a_watched_folder_is_separated(
+    command: list[str], songs: Path, tmp_path: Path
+) -> None:
+    (songs / "bad.wav").unlink()
+    with start([*command, "--json", "--watch", "--settle-seconds", "0.3"]) as process:
+        for _ in range(3):
+            wait_for(process, "done")
+        write_song(songs / "new" / "dropped.wav", seed=20)
+        with (songs / "slow.wav").open("wb") as slow:
+            whole = write_song(tmp_path / "whole.wav", seed=21).read_bytes()
+            for at in range(0, len(whole), 10_000):
+                slow.write(whole[at : at + 10_000])
+                slow.flush()
+                time.sleep(0.05)
+        for _ in range(2):
+            wait_for(process, "done")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "error" not in err
+    tree = read_tree(tmp_path / "out")
+    assert {"new/dropped/vocals.wav", "slow/vocals.wav"} < tree.keys()
+
+
+def test_a_run_goes_on_in_another_thread(command: list[str]) -> None:
+    """Signals can be handled in the main thread only; elsewhere they are left alone."""
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(run([*command, "-q"])))
+    thread.start()
+    thread.join()
+    assert codes == [1]
+
+
+def test_a_disk_that_is_full_is_told_and_the_rest_goes_on(
+    songs: Path, model: Path, tmp_path: Path
+) -> None:
+    """No file may grow beyond 1 MB, which stands in for a disk with so much room."""
+    (songs / "bad.wav").unlink()
+    write_song(songs / "big.wav", 20)
+    out = tmp_path / "out"
+    line = " ".join([*STEMKIT, "separate", str(songs), "-o", str(out), "-m", str(model)])
+    result = subprocess.run(
+        ["bash", "-c", f"ulimit -f 1024; {line}"], capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    (error,) = result.stderr.splitlines()
+    assert "big.wav" in error
+    assert {Path(name).parts[0] for name in read_tree(out)} == {"0", "1", "2"}
+    assert run(["retry", str(out), "-q"]) == 0
+    assert "big/vocals.wav" in read_tree(out)
