@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stemkit.batch.api import separate_files as separate_files
     from stemkit.batch.cancel import CancelToken as CancelToken
+    from stemkit.batch.outcomes import Done as Done
+    from stemkit.batch.outcomes import Dropped as Dropped
+    from stemkit.batch.outcomes import Failed as Failed
+    from stemkit.batch.request import OutputOptions as OutputOptions
+    from stemkit.batch.spread import Spreading as Spreading
     from stemkit.effects.board import Board as Board
     from stemkit.effects.preset import load_preset as load_preset
     from stemkit.effects.schema import Preset as Preset
+    from stemkit.separation.options import EngineOptions as EngineOptions
     from stemkit.separation.separator import Separator as Separator
     from stemkit.weights.models import load_network as load_network
 
@@ -20,8 +26,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "Board": "stemkit.effects.board",
     "CancelToken": "stemkit.batch.cancel",
+    "Done": "stemkit.batch.outcomes",
+    "Dropped": "stemkit.batch.outcomes",
+    "EngineOptions": "stemkit.separation.options",
+    "Failed": "stemkit.batch.outcomes",
+    "OutputOptions": "stemkit.batch.request",
     "Preset": "stemkit.effects.schema",
     "Separator": "stemkit.separation.separator",
+    "Spreading": "stemkit.batch.spread",
     "load_network": "stemkit.weights.models",
     "load_preset": "stemkit.effects.preset",
     "separate_files": "stemkit.batch.api",
@@ -30,8 +42,14 @@ _HOMES = {
 __all__ = [
     "Board",
     "CancelToken",
+    "Done",
+    "Dropped",
+    "EngineOptions",
+    "Failed",
+    "OutputOptions",
     "Preset",
     "Separator",
+    "Spreading",
     "__version__",
     "load_network",
     "load_preset",

@@ -16,8 +16,12 @@ from pathlib import Path
 
 import pytest
 
+import stemkit
+from stemkit.batch.driving import open_known
 from stemkit.batch.spread import Backend, Spreading, spread
 from stemkit.errors import ClusterError
+from stemkit.separation.options import EngineOptions
+from tests.batch.libraries import name_done, read_tree, save_tiny, write_song
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 class Cluster:
     address: str
     scheduler: "subprocess.Popen[bytes]"
+    workers: "list[subprocess.Popen[bytes]]"
 
 
 def work(folder: Path, deadly: int, number: int) -> int:
@@ -69,9 +74,9 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
             return process
 
         scheduler = start("scheduler", "--host", "127.0.0.1", "--port", "0")
-        for _ in range(2):
-            start("worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path))
-        yield Cluster(_read_address(place), scheduler)
+        options = ["--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path)]
+        workers = [start("worker", *options) for _ in range(2)]
+        yield Cluster(_read_address(place), scheduler, workers)
 
 
 def _read_address(place: Path) -> str:
@@ -92,6 +97,30 @@ def test_dask_gives_every_result_once_when_a_worker_is_killed(
     got += results
     assert Counter(got) == Counter(range(12))
     assert capfd.readouterr().err == ""
+
+
+def test_a_library_is_done_whole_on_a_cluster_that_loses_a_worker(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths are relative to this process's folder, which is not the workers'."""
+    monkeypatch.chdir(tmp_path)
+    model = save_tiny(Path("tiny.safetensors"))
+    for number in range(6):
+        write_song(Path("songs", f"{number}.wav"), 3, number)
+    write_song(Path("songs", "long.wav"), 60)
+    precise = EngineOptions(precision="float32")
+    spreading = Spreading("dask", 2, cluster.address)
+    outcomes = stemkit.separate_files(
+        "songs", "out", model=model, engine_options=precise, spreading=spreading
+    )
+    done = [next(outcomes)]
+    cluster.workers[0].kill()
+    done += outcomes
+    assert len(name_done(done)) == 7
+    list(stemkit.separate_files("songs", "expected", model=model, engine_options=precise))
+    assert read_tree(Path("out")) == read_tree(Path("expected"))
+    with open_known(Path("out")) as ledger:
+        assert ledger.count() == {"done": 7}
 
 
 def test_a_dask_scheduler_that_is_lost_ends_it_in_one_line(
