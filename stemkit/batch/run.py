@@ -7,8 +7,6 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from joblib import cpu_count
-
 from stemkit.batch.cancel import Cancel, CancelToken
 from stemkit.batch.cleaning import recover
 from stemkit.batch.driving import drive, require_ledger
@@ -20,6 +18,7 @@ from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress, Tel
 from stemkit.batch.plan import Plan, plan_run
 from stemkit.batch.settings import Settings, describe_treatment, restore_treatment
 from stemkit.batch.spread import Lost, Spreading, spread
+from stemkit.batch.teams import count_workers
 from stemkit.batch.treatment import Treatment
 from stemkit.batch.twins import link_twin
 from stemkit.batch.worker import Work, treat_job
@@ -163,7 +162,7 @@ class _Run:
         crew = self.crew
         work = Work(self.treatment if self._is_here else self.treatment.absolute(), stop)
         if self._in_threads:  # as many as ever: the shape of the work may show in the last bit
-            workers = min(crew.spreading.workers or cpu_count(), plan.songs)
+            workers = min(count_workers(crew.spreading), plan.songs)
             work = Work(self.treatment, crew.cancel, workers, crew.tell)
         jobs = self._hand_out(plan)
         results = spread(partial(treat_job, work), jobs, crew.spreading, crew.cancel.cancel)

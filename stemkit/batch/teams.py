@@ -22,11 +22,16 @@ from stemkit.errors import ClusterError, OptionError
 Backend = Literal["threading", "loky", "dask", "ray"]
 
 
+WORKER_BYTES = 3 * 2**30
+"""What a worker with the largest network takes at most."""
+
+
 @dataclass(frozen=True)
 class Spreading:
     """How work is spread: joblib's backend, how many items at once, and a cluster's address.
 
-    Without `workers` there is one for each core, of this machine or of the cluster. `address` is
+    Without `workers` there is one for each core of the cluster, or of this machine if its memory
+    has room for as many. `address` is
     that of a Dask scheduler, such as tcp://HOST:8786, or of a Ray head; without it Ray is started
     on this machine.
     """
@@ -71,9 +76,9 @@ def open_team(spreading: Spreading) -> AbstractContextManager[Team]:
     if address is not None and backend in ("threading", "loky"):
         raise OptionError(f"an address is of no use to {backend}; leave it out, or use dask or ray")
     if backend == "threading":
-        return _open_threads(workers or joblib.cpu_count())
+        return _open_threads(count_workers(spreading))
     if backend == "loky":
-        return _open_processes(workers or joblib.cpu_count())
+        return _open_processes(count_workers(spreading))
     if backend == "dask":
         if address is None:
             raise OptionError("dask needs its scheduler's address, such as tcp://HOST:8786")
@@ -94,6 +99,16 @@ def _require(backend: str, package: str) -> None:
         raise OptionError(
             f"{backend} isn't installed; run: pip install 'stemkit[{backend}]'"
         ) from error
+
+
+def count_workers(spreading: Spreading) -> int:
+    """Return how many workers there are on this machine."""
+    cores: int = joblib.cpu_count()
+    try:
+        memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows doesn't say
+        memory_bytes = cores * WORKER_BYTES
+    return spreading.workers or max(1, min(cores, memory_bytes // WORKER_BYTES))
 
 
 def require_listener(address: str, advice: str) -> None:
