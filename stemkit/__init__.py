@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from stemkit.batch.outcomes import Dropped as Dropped
     from stemkit.batch.outcomes import Failed as Failed
     from stemkit.batch.request import OutputOptions as OutputOptions
-    from stemkit.batch.spread import Spreading as Spreading
     from stemkit.effects.board import Board as Board
     from stemkit.effects.preset import load_preset as load_preset
     from stemkit.effects.schema import Preset as Preset
     from stemkit.separation.options import EngineOptions as EngineOptions
     from stemkit.separation.separator import Separator as Separator
+    from stemkit.spreading.spread import Spreading as Spreading
     from stemkit.weights.models import load_network as load_network
 
 __version__ = "0.1.0"
@@ -33,7 +33,7 @@ _HOMES = {
     "OutputOptions": "stemkit.batch.request",
     "Preset": "stemkit.effects.schema",
     "Separator": "stemkit.separation.separator",
-    "Spreading": "stemkit.batch.spread",
+    "Spreading": "stemkit.spreading.spread",
     "load_network": "stemkit.weights.models",
     "load_preset": "stemkit.effects.preset",
     "separate_files": "stemkit.batch.api",

@@ -9,10 +9,10 @@ from stemkit.batch.find import find_audio
 from stemkit.batch.outcomes import Outcome, Tell
 from stemkit.batch.request import OutputOptions, request_separation
 from stemkit.batch.run import Batch, Crew, run_batch
-from stemkit.batch.spread import Spreading
 from stemkit.effects.preset import load_preset
 from stemkit.effects.schema import Preset
 from stemkit.separation.options import EngineOptions
+from stemkit.spreading.spread import Spreading
 from stemkit.storage.places import parse_place
 
 

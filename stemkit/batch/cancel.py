@@ -51,9 +51,13 @@ class CancelToken:
     def reach(self, path: Path) -> StopFile:
         """Return what other processes can ask, which share the file `path`; it must not be there.
 
-        It stays until it's removed.
+        It stays until it's removed, and is made no more after `forget`.
         """
         self._files.append(path)
         if self.is_set():
             self.cancel()
         return StopFile(path)
+
+    def forget(self, path: Path) -> None:
+        """Leave the file `path` alone from now on."""
+        self._files = [file for file in self._files if file != path]

@@ -1,7 +1,7 @@
 """Removing what a killed run left behind."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 def recover(ledger: Ledger, output: "Place") -> None:
     """Take up what a killed run left: its jobs are interrupted, their temporary files removed."""
-    left = ledger.interrupt_running()
-    if not isinstance(output, Path):  # a store shows no file before it is whole
+    remove_partials_of([entry.targets for entry in ledger.interrupt_running()], output)
+
+
+def remove_partials_of(targets: Iterable[dict[str, str]], output: "Place") -> None:
+    """Remove temporary files beside the targets of jobs, while no job runs. A store has none."""
+    if not isinstance(output, Path):
         return
-    folders = {(output / target).parent for entry in left for target in entry.targets.values()}
+    folders = {(output / name).parent for names in targets for name in names.values()}
     for folder in folders:
         for path in folder.glob(PARTIAL_PATTERN):
             path.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import json
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from stemkit.batch.outcomes import SourceState
 
@@ -72,7 +72,17 @@ def to_entry(row: tuple) -> Entry:  # type: ignore[type-arg]
     """Return the entry of a row of `COLUMNS`."""
     fields = dict(zip(COLUMNS, row, strict=True))
     size, mtime, sha256 = (fields.pop(key) for key in ("size_bytes", "mtime_ns", "sha256"))
-    fields["name"], fields["source"] = _text(fields["name"]), _text(fields["source"])
-    fields["targets"] = json.loads(fields["targets"])
+    for key in ("name", "source", "error"):
+        fields[key] = _text(fields[key])
+    if fields["status"] not in get_args(Status):
+        raise ValueError(f"no status {fields['status']!r}")
+    fields["targets"] = _read_targets(fields["targets"])
     fields["outputs"] = tuple(OutputFile(**output) for output in json.loads(fields["outputs"]))
     return Entry(**fields, state=SourceState(size, mtime, sha256) if sha256 else None)
+
+
+def _read_targets(text: str) -> dict[str, str]:
+    targets = json.loads(text)
+    if not isinstance(targets, dict) or not all(isinstance(t, str) for t in targets.values()):
+        raise ValueError("targets that are none")
+    return targets

@@ -171,9 +171,13 @@ def _refuse_links_outside(targets: list[Path], output: Path) -> None:
     root = output.resolve()
     inside: set[Path] = set()
     for target in targets:
-        if target.parent in inside and not target.is_symlink():
+        try:
+            if target.parent in inside and not target.is_symlink():
+                continue
+            is_inside = target.resolve().is_relative_to(root)
+        except OSError:  # a name that is too long: its own job will tell
             continue
-        if not target.resolve().is_relative_to(root):
+        if not is_inside:
             raise PlanError(f"the output {target} would be outside {output}")
         inside.add(target.parent)
 

@@ -6,13 +6,15 @@ and each change is on the disk before the next step: a run may be killed at any 
 
 import json
 import os
+import shutil
 import socket
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from stemkit.batch.entries import COLUMNS, Driver, Entry, Status, bind, to_entry
 from stemkit.batch.jobs import Job
@@ -46,6 +48,9 @@ CREATE TABLE jobs (
 ) WITHOUT ROWID;
 CREATE INDEX by_size ON jobs (size_bytes, fingerprint) WHERE status = 'done';
 CREATE INDEX by_status ON jobs (status);
+CREATE TABLE files (
+    path TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL
+) WITHOUT ROWID;
 """
 
 
@@ -79,6 +84,11 @@ class Ledger:
         """Return what was done with these settings to inputs of this size."""
         where = "WHERE size_bytes = ? AND fingerprint = ? AND status = 'done'"
         return list(self._select(where, size_bytes, fingerprint))
+
+    def find_file(self, path: str) -> tuple[int, str] | None:
+        """Return the size and the SHA-256 of the output that stemkit once wrote there, if any."""
+        rows = self._ask("SELECT size_bytes, sha256 FROM files WHERE path = ?", path)
+        return next(((size, sha256) for size, sha256 in rows), None)
 
     def entries(self, *statuses: Status) -> Iterator[Entry]:
         """Yield the rows of these statuses, or all, in the order of their names."""
@@ -124,10 +134,9 @@ class Ledger:
         )  # fmt: skip
 
     def expect(self, jobs: Iterable[Job], fingerprint: str) -> None:
-        """Note jobs that are to be done. What is known of earlier ones stays until they begin."""
+        """Note jobs that are to be done. What is known of them stays until they begin."""
         now = _now()
         with self._change():
-            self._ask("DELETE FROM jobs WHERE status = 'pending'")
             self._database.executemany(
                 "INSERT OR IGNORE INTO jobs (name, source, targets, status, fingerprint, changed) "
                 "VALUES (?, ?, ?, 'pending', ?, ?)",
@@ -189,6 +198,15 @@ class Ledger:
             }
             for output in done.outputs
         ]
+        with self._change():
+            self._write_done(done, outputs)
+
+    def _write_done(self, done: Done, outputs: list[dict[str, object]]) -> None:
+        for output in outputs:
+            self._ask(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?)",
+                output["path"], output["size_bytes"], output["sha256"],
+            )  # fmt: skip
         self._ask(
             "UPDATE jobs SET status = 'done', size_bytes = ?, mtime_ns = ?, sha256 = ?, "
             "outputs = ?, audio_seconds = ?, seconds = ?, error = '', changed = ? WHERE name = ?",
@@ -228,7 +246,9 @@ class Ledger:
 
     def _select(self, where: str, *values: object) -> Iterator[Entry]:
         query = f"SELECT {', '.join(COLUMNS)} FROM jobs {where}"
-        return map(to_entry, self._ask(query, *values))
+        for row in self._ask(query, *values):
+            with self._explain():
+                yield to_entry(row)
 
     def _ask(self, statement: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
         with self._lock, self._explain():
@@ -247,7 +267,7 @@ class Ledger:
             yield
         except (sqlite3.OperationalError, OSError) as error:  # no room, no permission
             raise LedgerError(f"the ledger {self.path} can't be used: {error}") from error
-        except (sqlite3.DatabaseError, ValueError) as error:
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             fault = " ".join(str(error).split())
             raise LedgerError(
                 f"the ledger {self.path} is damaged ({fault}); move it away to begin a new one, "
@@ -256,15 +276,38 @@ class Ledger:
 
 
 def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
-    mode = "rwc" if writable else "ro"
-    if not writable and not os.access(path.parent, os.W_OK):
-        mode = "ro&immutable=1"  # no journal can be there, and none can be made
+    if not writable:
+        return _connect_to_read(path)
     database = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None,
+        f"{path.absolute().as_uri()}?mode=rwc", uri=True, isolation_level=None,
         check_same_thread=False, timeout=30,
     )  # fmt: skip
     database.execute("PRAGMA synchronous = FULL")
     return database
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Connect without a trace: no file is made beside the ledger."""
+    journal = path.with_name(f"{path.name}-wal")
+    if not journal.exists():  # nobody writes
+        mode = "ro&immutable=1"
+    elif os.access(path.parent, os.W_OK):
+        mode = "ro"
+    else:  # SQLite can't read a journal where it can't write
+        return _read_copy(path, journal)
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _read_copy(path: Path, journal: Path) -> sqlite3.Connection:
+    """Return a copy in memory."""
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    with TemporaryDirectory(prefix="stemkit-") as folder:
+        for file in (path, journal):
+            shutil.copyfile(file, Path(folder, file.name))
+        with closing(sqlite3.connect(Path(folder, path.name))) as database:
+            database.backup(copy)
+    return copy
 
 
 def _targets_of(job: Job) -> str:

@@ -71,6 +71,10 @@ def plan_run(
         if findings.fresh is not None and file.path not in findings.fresh:
             continue
         match "overwrite" if overwrite else _judge(job, file, fingerprint, ledger, listing):
+            case str() as reason if not overwrite and (
+                fault := _find_obstacle(job, reason, ledger, listing)
+            ):
+                faults.append(fault)
             case None:
                 done.append(job.source)
             case Fault() as fault:
@@ -119,6 +123,31 @@ def _judge(
     if _has_changed(entry, file, ledger):
         return "changed"
     return None if _has_outputs(job, listing) else "missing"
+
+
+def _find_obstacle(
+    job: Job, reason: Reason, ledger: Ledger | None, listing: Listing
+) -> Fault | None:
+    """Return what is wrong where a job would replace what stemkit didn't write, or not like that.
+
+    What an interrupted job left is taken to be its own.
+    """
+    for name in job.target_names.values() if reason != "interrupted" else ():
+        target = job.output / name
+        size = listing.size_of(target)
+        if not size or _is_as_written(name, target, size, ledger):
+            continue
+        return Fault(
+            job.source, f"{target} isn't what stemkit wrote; move it away, or use --overwrite"
+        )
+    return None
+
+
+def _is_as_written(name: str, target: "Place", size: int, ledger: Ledger | None) -> bool:
+    written = ledger.find_file(name) if ledger else None
+    if written is None or written[0] != size:
+        return False
+    return not isinstance(target, Path) or _try_hash(target) == written[1]
 
 
 def _has_outputs(job: Job, listing: Listing) -> bool:
@@ -197,7 +226,7 @@ def _find_twins(
         content = _try_hash(job.source) if shared[size] > 1 or finished else None
         if content is None:
             twins.alone.append(job)
-        elif earlier := _find_done(job, content, finished, listing):
+        elif earlier := _find_done(job, content, finished, ledger, listing):
             twins.known.append((job, earlier))
         elif content in first:
             twins.of.setdefault(first[content].name, []).append(job)
@@ -216,13 +245,20 @@ def _try_hash(path: "Place") -> str | None:
         return None
 
 
-def _find_done(job: Job, content: str, finished: list[Entry], listing: Listing) -> Done | None:
+def _find_done(
+    job: Job, content: str, finished: list[Entry], ledger: Ledger | None, listing: Listing
+) -> Done | None:
     """Return what was done to the same content before, if its outputs are there."""
     for entry in finished:
         if entry.state is None or entry.state.sha256 != content:
             continue
         before = Job(parse_place(entry.source), job.output, entry.targets)
-        if _has_outputs(before, listing) and before.name != job.name:
+        targets = before.targets.items()
+        as_written = all(
+            _is_as_written(before.target_names[stem], target, listing.size_of(target) or 0, ledger)
+            for stem, target in targets
+        )
+        if as_written and before.name != job.name:
             files = tuple(
                 Written(file.stem, job.output / file.path, file.size_bytes, file.sha256)
                 for file in entry.outputs

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from stemkit.batch.cancel import Cancel, CancelToken
-from stemkit.batch.cleaning import recover
+from stemkit.batch.cleaning import recover, remove_partials_of
 from stemkit.batch.driving import drive, require_ledger
 from stemkit.batch.entries import Status
 from stemkit.batch.find import Findings
@@ -17,11 +17,12 @@ from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress, Tell
 from stemkit.batch.plan import Plan, plan_run
 from stemkit.batch.settings import Settings, describe_treatment, restore_treatment
-from stemkit.batch.spread import Lost, Spreading, spread
-from stemkit.batch.teams import count_workers
 from stemkit.batch.treatment import Treatment
 from stemkit.batch.twins import link_twin
 from stemkit.batch.worker import Work, treat_job
+from stemkit.errors import PlanError, StemkitError
+from stemkit.spreading.spread import Lost, Spreading, spread
+from stemkit.spreading.teams import count_workers
 from stemkit.storage.places import parse_place
 
 if TYPE_CHECKING:
@@ -89,7 +90,13 @@ def run_batch(
             ledger.note_settings(settings)
             run = _Run(batch.treatment, crew, ledger, settings.fingerprint)
             for found in chain([findings], rounds):
-                plan = batch.plan(found, settings, ledger)
+                try:
+                    plan = batch.plan(found, settings, ledger)
+                except PlanError as error:
+                    if found.fresh is None:
+                        raise
+                    yield from (Failed(Job(p, output, {}), str(error)) for p in found.fresh)
+                    continue
                 yield from _announce(plan, output, announce)
                 yield from run.carry_out(plan)
 
@@ -108,16 +115,20 @@ def run_left(
         for entry in ledger.entries(*_REASONS):
             job = Job(parse_place(entry.source), output, entry.targets, _REASONS[entry.status])
             left.setdefault(entry.fingerprint, []).append(job)
+        songs = sum(ledger.count().values())
         for fingerprint, jobs in left.items():
-            check_targets(jobs, output)
-            treatment = restore_treatment(
-                ledger.find_settings(fingerprint), allow_plugins=allow_plugins
-            )
-            settings = describe_treatment(treatment)
+            announce(Plan(tuple(jobs), songs))
+            try:
+                check_targets(jobs, output)
+                known = ledger.find_settings(fingerprint)
+                treatment = restore_treatment(known, allow_plugins=allow_plugins)
+                settings = describe_treatment(treatment)
+            except StemkitError as error:  # of these jobs alone
+                yield from (Failed(job, str(error)) for job in jobs)
+                continue
             ledger.note_settings(settings)
-            plan = Plan(tuple(jobs), sum(ledger.count().values()))
-            announce(plan)
-            yield from _Run(treatment, crew, ledger, settings.fingerprint).carry_out(plan)
+            run = _Run(treatment, crew, ledger, settings.fingerprint)
+            yield from run.carry_out(Plan(tuple(jobs), songs))
 
 
 def _announce(plan: Plan, output: "Place", announce: Callable[[Plan], None]) -> Iterator[Outcome]:
@@ -132,6 +143,8 @@ class _Run:
     crew: Crew
     ledger: Ledger
     fingerprint: str
+    _bereaved: list[Job] = field(default_factory=list)  # whose twin failed
+    _errors: list[Exception] = field(default_factory=list)  # that telling raised
 
     @property
     def _in_threads(self) -> bool:
@@ -150,12 +163,18 @@ class _Run:
         try:
             for twin, done in plan.known_twins:
                 yield self._settle_twin(twin, done)
-            yield from self._spread(plan, self.crew.cancel.reach(stop_file))
+            stop = self.crew.cancel.reach(stop_file)
+            yield from self._spread(plan, stop)
+            if self._bereaved and not self.crew.cancel.is_set():
+                yield from self._spread(Plan(tuple(self._bereaved), plan.songs), stop)
+            if not self._in_threads:  # a process may have died over a file
+                remove_partials_of([job.target_names for job in plan.jobs], plan.jobs[0].output)
         except BaseException:
             self.crew.cancel.cancel()
             raise
         finally:
             self.ledger.interrupt_running()
+            self.crew.cancel.forget(stop_file)
             stop_file.unlink(missing_ok=True)
 
     def _spread(self, plan: Plan, stop: Cancel) -> Iterator[Outcome]:
@@ -163,7 +182,7 @@ class _Run:
         work = Work(self.treatment if self._is_here else self.treatment.absolute(), stop)
         if self._in_threads:  # as many as ever: the shape of the work may show in the last bit
             workers = min(count_workers(crew.spreading), plan.songs)
-            work = Work(self.treatment, crew.cancel, workers, crew.tell)
+            work = Work(self.treatment, crew.cancel, workers, self._tell)
         jobs = self._hand_out(plan)
         results = spread(partial(treat_job, work), jobs, crew.spreading, crew.cancel.cancel)
         with closing(results):
@@ -171,8 +190,12 @@ class _Run:
                 if isinstance(result, Lost):
                     result = Failed(result.item, result.reason)
                 yield self._settle(result)
+                self._raise_what_telling_raised()
                 for twin in plan.twins.get(result.job.name, ()):
-                    yield self._settle_twin(twin, result)
+                    if isinstance(result, Failed):
+                        self._bereaved.append(twin)
+                    else:
+                        yield self._settle_twin(twin, result)
 
     def _hand_out(self, plan: Plan) -> Iterator[Job]:
         for job in plan.jobs:
@@ -180,8 +203,20 @@ class _Run:
                 return
             self.ledger.begin(job, self.fingerprint)
             if not self._in_threads:
-                self.crew.tell(Progress(job, 0.0, None))
+                self._tell(Progress(job, 0.0, None))
             yield job if self._is_here else job.absolute()
+
+    def _tell(self, progress: Progress) -> None:
+        """Tell in whatever thread; what that raises ends the run, and isn't the song's fault."""
+        try:
+            self.crew.tell(progress)
+        except Exception as error:
+            self._errors.append(error)
+            self.crew.cancel.cancel()
+
+    def _raise_what_telling_raised(self) -> None:
+        if self._errors:
+            raise self._errors[0]
 
     def _settle(self, outcome: Outcome) -> Outcome:
         self.ledger.finish(outcome)
@@ -193,8 +228,5 @@ class _Run:
         match outcome:
             case Done():
                 return self._settle(link_twin(job, outcome))
-            case Failed():
-                line = f"has the content of {outcome.job.source}: {outcome.error}"
-                return self._settle(Failed(job, line))
-            case Dropped():
+            case _:
                 return self._settle(Dropped(job))

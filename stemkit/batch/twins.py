@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,12 +31,20 @@ def link_twin(job: Job, done: Done) -> Done | Failed:
             if hash_content(source) != done.source.sha256:
                 return Failed(job, f"{job.source.name!r} changed since it was planned; run again")
         targets = job.targets
+        _refuse_folders(targets.values())
         outputs = tuple(_link(output, targets[output.stem]) for output in done.outputs)
     except (OSError, StemkitError) as error:
         return Failed(job, f"can't be linked to {done.job.source}: {error}")
     state = replace(done.source, size_bytes=stored.size_bytes, mtime_ns=stored.mtime_ns)
     seconds = time.perf_counter() - began
     return Done(job, state, outputs, done.audio_seconds, seconds, twin_of=done.job.source)
+
+
+def _refuse_folders(targets: "Iterable[Place]") -> None:
+    """Raise EncodeError for a folder where a file is to be, before any file takes its name."""
+    for target in targets:
+        if isinstance(target, Path) and target.is_dir():
+            raise EncodeError(f"{target} is a folder; move it away")
 
 
 def _link(output: Written, target: "Place") -> Written:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from stemkit.batch.outcomes import Done, Failed
     from stemkit.batch.outcomes import Progress as JobProgress
     from stemkit.batch.plan import Plan
-    from stemkit.cli.report import LinePrinter, Summary
+    from stemkit.cli.lines import LinePrinter
+    from stemkit.cli.summary import Summary
 
 
 class ProgressBar:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stemkit.batch.jobs import Job
     from stemkit.batch.outcomes import Done, Failed, Progress, Written
     from stemkit.batch.plan import Plan
-    from stemkit.cli.report import Summary
+    from stemkit.cli.summary import Summary
 
 INTERVAL_SECONDS = 1.0
 

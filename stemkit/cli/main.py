@@ -1,5 +1,6 @@
 """`stemkit`: the group of commands, and what becomes of an error."""
 
+import contextlib
 import signal
 import sys
 from types import FrameType
@@ -64,6 +65,11 @@ def run(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # as in `stemkit models list | head`
         sys.stderr.close()
+        return FAILED
+    except OSError as error:  # a full disk behind stdout
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        click.echo(f"error: {error.strerror or error}", err=True)
         return FAILED
     return result if isinstance(result, int) else 0
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from stemkit.cli.report import ALL_DONE, INTERRUPTED, SOME_FAILED
-from stemkit.cli.signals import cancel_on_signals
 
 if TYPE_CHECKING:
     from stemkit.batch.jobs import Naming
@@ -31,9 +30,10 @@ def carry_through_pipe(
             "a pipe takes no --files-from, --watch, --dedupe, --dry-run and --json"
         )
     check_pipe(naming, treatment)
-    cancel = CancelToken()
-    with cancel_on_signals(cancel):
-        outcome = treat_stream(sys.stdin.buffer, sys.stdout.buffer, naming, treatment, cancel)
+    if sys.stdin is None or sys.stdout is None:
+        raise click.UsageError("stdin or stdout is closed")
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    outcome = treat_stream(source, sink, naming, treatment, CancelToken())
     match outcome:
         case Failed():
             click.echo(f"error: stdin: {outcome.error}", err=True)

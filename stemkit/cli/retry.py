@@ -16,7 +16,7 @@ from stemkit.cli.run import (
 )
 
 if TYPE_CHECKING:
-    from stemkit.batch.spread import Backend
+    from stemkit.spreading.spread import Backend
     from stemkit.storage.places import Place
 
 

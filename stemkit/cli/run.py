@@ -1,5 +1,6 @@
 """What `separate` and `apply` share: the options of a run, and the run itself."""
 
+import codecs
 import functools
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from stemkit.batch.outcomes import Outcome
     from stemkit.batch.request import OutputOptions
     from stemkit.batch.run import Batch, Crew
-    from stemkit.batch.spread import Backend, Spreading
     from stemkit.batch.treatment import Treatment
+    from stemkit.spreading.spread import Backend, Spreading
     from stemkit.storage.places import Place
 
 FORMATS = ("wav", "flac", "mp3", "ogg", "opus", "m4a")
@@ -137,7 +138,7 @@ def run_options(command: Callable[..., int]) -> Callable[..., int]:
 
 def read_spreading(workers: str, backend: "Backend", address: str | None) -> "Spreading":
     """Return how the work is spread; raises UsageError for what can't be."""
-    from stemkit.batch.spread import Spreading
+    from stemkit.spreading.spread import Spreading
 
     if backend == "dask" and address is None:
         raise click.UsageError("--backend dask needs --scheduler tcp://HOST:8786")
@@ -233,6 +234,7 @@ def _read_list(name: str) -> "Iterator[Place | Fault]":
             data = file.read()
     except OSError as error:
         raise click.UsageError(f"can't read the list {name}: {error.strerror}") from error
+    data = data.removeprefix(codecs.BOM_UTF8)
     separator = b"\0" if b"\0" in data else b"\n"
     for line in data.split(separator):
         text = line.removesuffix(b"\r") if separator == b"\n" else line

@@ -40,6 +40,5 @@ def cancel_on_signals(cancel: "CancelToken") -> Iterator[None]:
     try:
         yield
     finally:
-        if not cancel.is_set():  # else the process is about to end, and another signal ends it now
-            for number in taken:
-                signal.signal(number, before[number])
+        for number in taken:  # after an interrupt the process ends anyway, and as it should
+            signal.signal(number, signal.SIG_IGN if cancel.is_set() else before[number])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stemkit.cli.report import printable
+from stemkit.cli.lines import printable
 from stemkit.cli.run import LEDGER_FOLDER
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def status(folder: "Place", only_failed: bool, as_json: bool) -> int:
             if not only_failed:
                 click.echo(_summarise(ledger, driver))
             for entry in failed:
-                click.echo(f"failed {printable(entry.source)}: {entry.error}")
+                click.echo(printable(f"failed {entry.source}: {entry.error}"))
     return 1 if failed else 0
 
 

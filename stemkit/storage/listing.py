@@ -93,5 +93,8 @@ class Listing:
     def size_of(self, target: Place) -> int | None:
         """Return the size of a file in bytes, or None where there is none."""
         if isinstance(target, Path):
-            return target.stat().st_size if target.is_file() else None
+            try:
+                return target.stat().st_size if target.is_file() else None
+            except OSError:  # a name that is too long
+                return None
         return (self._sizes or {}).get(target.path)

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -276,3 +278,77 @@ def test_one_model_serves_all_threads(library: Library, monkeypatch: pytest.Monk
         write_song(library.songs / f"{number}.wav", seed=number)
     library.run(engine_options=EngineOptions(segment_seconds=11, overlap_seconds=1))
     assert len(loads) == 1
+
+
+def test_files_that_stemkit_did_not_write_are_not_replaced(library: Library) -> None:
+    own = library.out / "0" / "vocals.wav"
+    own.parent.mkdir(parents=True)
+    own.write_text("somebody's own")
+    outcomes = library.run()
+    assert name_failed(outcomes) == ["0.wav"]
+    assert name_done(outcomes) == ["1.wav", "2.wav"]
+    assert own.read_text() == "somebody's own"
+    assert not (library.out / "0" / "accompaniment.wav").exists()
+    assert name_done(library.run(overwrite=True)) == ["0.wav", "1.wav", "2.wav"]
+
+
+def test_outputs_that_were_edited_are_not_replaced(library: Library) -> None:
+    library.run()
+    edited = library.out / "1" / "vocals.wav"
+    with edited.open("ab") as file:
+        file.write(b"a tag")
+    before = edited.read_bytes()
+    assert library.reasons() == {}
+    outcomes = library.run(output_options=OutputOptions(bit_depth="16"))
+    assert name_failed(outcomes) == ["1.wav"]
+    assert name_done(outcomes) == ["0.wav", "2.wav"]
+    assert edited.read_bytes() == before
+
+
+def test_twins_of_what_was_edited_or_could_not_be_written_are_separated(library: Library) -> None:
+    library.run()
+    (library.out / "1" / "vocals.wav").write_text("edited")
+    shutil.copy(library.songs / "1.wav", library.songs / "late.wav")
+    (late,) = (one for one in library.run(dedupe=True) if isinstance(one, Done))
+    assert late.twin_of is None
+    for name in ("a", "b"):
+        write_song(library.songs / f"{name}.wav", seed=99)
+    (library.out / "a").write_text("a file where a folder is to be")
+    outcomes = library.run(dedupe=True)
+    assert name_failed(outcomes) == ["a.wav"]
+    assert name_done(outcomes) == ["b.wav"]
+
+
+def test_what_progress_raises_ends_the_run_and_is_no_songs_fault(library: Library) -> None:
+    def tell(progress: Progress) -> None:
+        raise BrokenPipeError("nobody listens")
+
+    with pytest.raises(BrokenPipeError):
+        library.run(progress=tell)
+    with open_known(library.out) as ledger:
+        assert "failed" not in ledger.count()
+
+
+def test_looking_leaves_no_trace(library: Library) -> None:
+    from stemkit.cli.main import run
+
+    library.run()
+    before = {path: path.stat().st_mtime_ns for path in library.out.rglob("*")}
+    assert run(["status", str(library.out)]) == 0
+    arguments = ["-o", str(library.out), "-m", str(library.model), "--dry-run", "--overwrite"]
+    assert run(["separate", str(library.songs), *arguments]) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in library.out.rglob("*")}
+
+
+def test_processes_die_with_a_killed_driver(library: Library) -> None:
+    write_song(library.songs / "long.wav", 600)
+    arguments = ["-o", str(library.out), "-m", str(library.model), "--backend", "loky", "--json"]
+    command = [sys.executable, "-m", "stemkit", "separate", str(library.songs), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(5):  # until something has begun
+            process.stdout.readline()
+        time.sleep(1)
+        process.kill()
+        process.stdout.read()  # ends when nobody holds the pipe any more
+    assert not list(library.out.rglob("long/*.wav"))

@@ -12,8 +12,8 @@ from weakref import WeakSet
 from distributed import Client, Future, KilledWorker
 from joblib._parallel_backends import ParallelBackendBase
 
-from stemkit.batch.teams import Died, Raised, Team, require_listener
 from stemkit.errors import ClusterError
+from stemkit.spreading.team import Died, Raised, Team, require_listener
 
 _CONNECT_SECONDS = 10
 _DESERTED_SECONDS = 60

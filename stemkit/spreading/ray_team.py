@@ -10,8 +10,8 @@ import ray
 from joblib._parallel_backends import ParallelBackendBase
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 
-from stemkit.batch.teams import Died, Raised, Team, require_listener
 from stemkit.errors import ClusterError
+from stemkit.spreading.team import Died, Raised, Team, require_listener
 
 
 @contextmanager

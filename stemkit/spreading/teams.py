@@ -3,25 +3,27 @@
 import os
 import re
 import signal
-import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import joblib
-from joblib._parallel_backends import LokyBackend, ParallelBackendBase, ThreadingBackend
+from joblib._parallel_backends import LokyBackend, ThreadingBackend
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from stemkit.errors import ClusterError, OptionError
+from stemkit.errors import OptionError
+from stemkit.spreading.team import Died, Raised, Team
 
 Backend = Literal["threading", "loky", "dask", "ray"]
 
 
+_LOOK_SECONDS = 0.5
 WORKER_BYTES = 3 * 2**30
 """What a worker with the largest network takes at most."""
 
@@ -39,29 +41,6 @@ class Spreading:
     backend: Backend = "threading"
     workers: int | None = None
     address: str | None = None
-
-
-@dataclass(frozen=True)
-class Team:
-    """Workers that are ready, and how many items they are given at once."""
-
-    backend: ParallelBackendBase
-    workers: int
-
-
-@dataclass(frozen=True)
-class Died:
-    """The result of an item whose worker died, and how often it was run for that."""
-
-    reason: str
-    times: int = 1
-
-
-@dataclass(frozen=True)
-class Raised:
-    """The result of an item whose function raised, or that could not be run or brought back."""
-
-    error: BaseException
 
 
 def open_team(spreading: Spreading) -> AbstractContextManager[Team]:
@@ -83,11 +62,11 @@ def open_team(spreading: Spreading) -> AbstractContextManager[Team]:
         if address is None:
             raise OptionError("dask needs its scheduler's address, such as tcp://HOST:8786")
         _require("dask", "distributed")
-        from stemkit.batch.dask_team import open_dask
+        from stemkit.spreading.dask_team import open_dask
 
         return open_dask(address, workers)
     _require("ray", "ray")
-    from stemkit.batch.ray_team import open_ray
+    from stemkit.spreading.ray_team import open_ray
 
     return open_ray(address, workers)
 
@@ -111,18 +90,6 @@ def count_workers(spreading: Spreading) -> int:
     return spreading.workers or max(1, min(cores, memory_bytes // WORKER_BYTES))
 
 
-def require_listener(address: str, advice: str) -> None:
-    """Raise ClusterError where nothing answers at [SCHEME://]HOST:PORT within 10 seconds.
-
-    To ask first is quicker than the clusters' own ways to give up, and quieter.
-    """
-    try:
-        parts = urlsplit(address if "://" in address else f"//{address}")
-        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10).close()
-    except (OSError, ValueError) as error:
-        raise ClusterError(f"nothing answers at {address!r}; {advice}") from error
-
-
 @contextmanager
 def _open_threads(workers: int) -> Iterator[Team]:
     yield Team(_ThreadingBackend(), workers)
@@ -133,7 +100,7 @@ def _open_processes(workers: int) -> Iterator[Team]:
     threads = max(joblib.cpu_count() // workers, 1)
     backend = _LokyBackend(
         inner_max_num_threads=None if "OMP_NUM_THREADS" in os.environ else threads,
-        initializer=_ignore_interrupts,
+        initializer=_follow_driver,
     )
     try:
         yield Team(backend, workers)
@@ -141,9 +108,16 @@ def _open_processes(workers: int) -> Iterator[Team]:
         get_reusable_executor(reuse=True).shutdown(wait=True)
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which the terminal sends to all processes, to the one that has the others."""
+def _follow_driver() -> None:
+    """Leave Ctrl-C, which the terminal sends to all processes, to the driver; and die with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(driver: int) -> None:
+    while os.getppid() == driver:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
 
 
 class _ThreadingBackend(ThreadingBackend):  # type: ignore[misc]

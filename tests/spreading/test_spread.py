@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from stemkit.batch.spread import Backend, Lost, Spreading, spread
 from stemkit.errors import OptionError
+from stemkit.spreading.spread import Backend, Lost, Spreading, spread
 
 WORKERS = 2
 LOCAL: tuple[Backend, ...] = ("threading", "loky")
@@ -187,8 +187,8 @@ def test_closing_stops_what_is_in_flight_and_waits_for_it() -> None:
 
 INTERRUPTED = """
 import signal, sys, threading, time
-from stemkit.batch.spread import Spreading, spread
-from tests.batch.test_spread import sleep_and_tell
+from stemkit.spreading.spread import Spreading, spread
+from tests.spreading.test_spread import sleep_and_tell
 
 if __name__ == "__main__":
     threading.Timer(0.8, signal.raise_signal, [signal.SIGINT]).start()
@@ -249,7 +249,7 @@ def test_a_package_that_is_missing_is_named(package: str, monkeypatch: pytest.Mo
 
 def test_importing_it_imports_no_cluster_and_no_torch() -> None:
     line = (
-        "import sys, stemkit.batch.spread;"
+        "import sys, stemkit.spreading.spread;"
         "print({'torch', 'dask', 'distributed', 'ray'} & set(sys.modules))"
     )
     shown = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)

@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 
 import joblib
 
-from stemkit.batch.teams import Backend, Died, Raised, Spreading, Team, open_team
+from stemkit.spreading.team import Died, Raised, Team
+from stemkit.spreading.teams import Backend, Spreading, open_team
 
 __all__ = ["Backend", "Lost", "Spreading", "spread"]
 

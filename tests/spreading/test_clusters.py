@@ -18,9 +18,9 @@ import pytest
 
 import stemkit
 from stemkit.batch.driving import open_known
-from stemkit.batch.spread import Backend, Spreading, spread
 from stemkit.errors import ClusterError
 from stemkit.separation.options import EngineOptions
+from stemkit.spreading.spread import Backend, Spreading, spread
 from tests.batch.libraries import name_done, read_tree, save_tiny, write_song
 
 ROOT = Path(__file__).parents[2]
@@ -170,8 +170,8 @@ ON_RAY = """
 import sys
 from functools import partial
 from pathlib import Path
-from stemkit.batch.spread import Spreading, spread
-from tests.batch.test_clusters import kill_worker_at, work
+from stemkit.spreading.spread import Spreading, spread
+from tests.spreading.test_clusters import kill_worker_at, work
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
