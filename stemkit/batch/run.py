@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -143,6 +143,7 @@ class _Run:
     crew: Crew
     ledger: Ledger
     fingerprint: str
+    _handed_out: dict[str, Job] = field(default_factory=dict)  # by name
     _bereaved: list[Job] = field(default_factory=list)  # whose twin failed
     _errors: list[Exception] = field(default_factory=list)  # that telling raised
 
@@ -158,7 +159,7 @@ class _Run:
     def carry_out(self, plan: Plan) -> Iterator[Outcome]:
         """Yield the outcome of each job of a plan, once the ledger knows it."""
         self.ledger.expect(plan.all_jobs(), self.fingerprint)
-        stop_file = self.ledger.path.with_name("stop")
+        stop_file = self.ledger.path.absolute().with_name("stop")
         stop_file.unlink(missing_ok=True)
         try:
             for twin, done in plan.known_twins:
@@ -189,6 +190,7 @@ class _Run:
             for result in results:
                 if isinstance(result, Lost):
                     result = Failed(result.item, result.reason)
+                result = self._bring_home(result)
                 yield self._settle(result)
                 self._raise_what_telling_raised()
                 for twin in plan.twins.get(result.job.name, ()):
@@ -204,7 +206,16 @@ class _Run:
             self.ledger.begin(job, self.fingerprint)
             if not self._in_threads:
                 self._tell(Progress(job, 0.0, None))
+            self._handed_out[job.name] = job
             yield job if self._is_here else job.absolute()
+
+    def _bring_home(self, outcome: Outcome) -> Outcome:
+        """Return an outcome with the names that its job has in this process's folder."""
+        job = self._handed_out.pop(outcome.job.name)
+        if not isinstance(outcome, Done):
+            return replace(outcome, job=job)
+        outputs = tuple(replace(one, path=job.targets[one.stem]) for one in outcome.outputs)
+        return replace(outcome, job=job, outputs=outputs)
 
     def _tell(self, progress: Progress) -> None:
         """Tell in whatever thread; what that raises ends the run, and isn't the song's fault."""

@@ -24,9 +24,12 @@ def cancel_on_signals(cancel: "CancelToken") -> Iterator[None]:
     another nothing changes.
     """
 
+    arrived: list[int] = []
+
     def stop(number: int, frame: FrameType | None) -> None:
-        if cancel.is_set():
+        if arrived:
             os._exit(130)
+        arrived.append(number)
         os.write(2, b"stopping; what is in flight is dropped. Once more stops at once.\n")
         cancel.cancel()
 
@@ -41,4 +44,4 @@ def cancel_on_signals(cancel: "CancelToken") -> Iterator[None]:
         yield
     finally:
         for number in taken:  # after an interrupt the process ends anyway, and as it should
-            signal.signal(number, signal.SIG_IGN if cancel.is_set() else before[number])
+            signal.signal(number, signal.SIG_IGN if arrived else before[number])

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import uuid4
 from weakref import WeakSet
@@ -27,11 +28,7 @@ def open_dask(address: str, workers: int | None) -> Iterator[Team]:
     """Connect to a scheduler, and let go of it in the end; see `open_team`."""
     with _quieten("distributed.client", "distributed.batched"):
         require_listener(address, "start a Dask scheduler there with: dask scheduler")
-        try:
-            client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise ClusterError(f"what answers at {address!r} isn't a Dask scheduler") from error
-        with client:
+        with _connect(address) as client:
             try:
                 client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
             except TimeoutError as error:
@@ -42,6 +39,27 @@ def open_dask(address: str, workers: int | None) -> Iterator[Team]:
             backend = _DaskBackend(client, address)
             with backend.watched():
                 yield Team(backend, workers or sum(client.ncores().values()))
+
+
+def _connect(address: str) -> Client:
+    """Return a client; its own time limit isn't kept where something else than Dask answers."""
+    found: SimpleQueue[Client | Exception] = SimpleQueue()
+
+    def connect() -> None:
+        try:
+            found.put(Client(address, timeout=_CONNECT_SECONDS, set_as_default=False))
+        except Exception as error:
+            found.put(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    refusal = f"what answers at {address!r} isn't a Dask scheduler"
+    try:
+        client = found.get(timeout=2 * _CONNECT_SECONDS)
+    except Empty:
+        raise ClusterError(refusal) from None
+    if isinstance(client, Exception):
+        raise ClusterError(refusal) from client
+    return client
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """The workers of a Ray cluster."""
 
+import io
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO
 
 import ray
 from joblib._parallel_backends import ParallelBackendBase
@@ -21,7 +23,8 @@ def open_ray(address: str | None, workers: int | None) -> Iterator[Team]:
     if own:
         _connect(address)
     try:
-        yield Team(_RayBackend(), workers or int(ray.cluster_resources()["CPU"]))
+        with redirect_stdout(_WithoutRay(sys.stdout)):
+            yield Team(_RayBackend(), workers or int(ray.cluster_resources()["CPU"]))
     finally:
         if own:
             ray.shutdown()
@@ -31,9 +34,26 @@ def _connect(address: str | None) -> None:
     if address not in (None, "auto", "local"):
         require_listener(str(address), "start Ray there with: ray start --head")
     try:
-        ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+        ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(f"can't use Ray at {address!r}: {error}") from error
+
+
+class _WithoutRay(io.TextIOBase):
+    """Stdout without the lines that Ray prints there of workers that died, which is told anyway."""
+
+    def __init__(self, stdout: TextIO) -> None:
+        self._stdout = stdout
+        self._has_dropped = False
+
+    def write(self, text: str) -> int:
+        """Write a text unless it is Ray's."""
+        self._has_dropped = "(raylet" in text or (self._has_dropped and text == "\n")
+        return len(text) if self._has_dropped else self._stdout.write(text)
+
+    def flush(self) -> None:
+        """Write out what is held back."""
+        self._stdout.flush()
 
 
 class _RayBackend(ParallelBackendBase):  # type: ignore[misc]

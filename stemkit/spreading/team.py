@@ -8,6 +8,8 @@ from joblib._parallel_backends import ParallelBackendBase
 
 from stemkit.errors import ClusterError
 
+_SCHEMES = ("tcp", "tls", "ucx", "ucxx", "ws", "wss", "ray")
+
 
 @dataclass(frozen=True)
 class Team:
@@ -37,6 +39,9 @@ def require_listener(address: str, advice: str) -> None:
 
     To ask first is quicker than the clusters' own ways to give up, and quieter.
     """
+    scheme = address.partition("://")[0] if "://" in address else "tcp"
+    if scheme not in _SCHEMES:
+        raise ClusterError(f"no cluster speaks {scheme}://; write tcp://HOST:PORT")
     try:
         parts = urlsplit(address if "://" in address else f"//{address}")
         socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10).close()

@@ -263,7 +263,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     assert process.returncode == 130
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_what_is_dropped_into_a_watched_folder_is_separated(
@@ -316,3 +316,17 @@ def test_a_disk_that_is_full_is_told_and_the_rest_goes_on(
     assert {Path(name).parts[0] for name in read_tree(out)} == {"0", "1", "2"}
     assert run(["retry", str(out), "-q"]) == 0
     assert "big/vocals.wav" in read_tree(out)
+
+
+def test_signals_are_as_before_after_a_run_that_failed(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stemkit.separation.predictor import Predictor
+
+    def fail(self: Predictor, segments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Predictor, "predict", fail)
+    before = signal.getsignal(signal.SIGINT)
+    assert run([*command, "-q"]) == 130
+    assert signal.getsignal(signal.SIGINT) is before
