@@ -23,7 +23,6 @@ def cancel_on_signals(cancel: "CancelToken") -> Iterator[None]:
     What is ignored, as SIGHUP is under nohup, stays so. Only the main thread can do this; in
     another nothing changes.
     """
-
     arrived: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
