@@ -88,7 +88,6 @@ def run_batch(
         with drive(output) as ledger:
             recover(ledger, output)
             ledger.note_settings(settings)
-            run = _Run(batch.treatment, crew, ledger, settings.fingerprint)
             for found in chain([findings], rounds):
                 try:
                     plan = batch.plan(found, settings, ledger)
@@ -98,6 +97,7 @@ def run_batch(
                     yield from (Failed(Job(p, output, {}), str(error)) for p in found.fresh)
                     continue
                 yield from _announce(plan, output, announce)
+                run = _Run(batch.treatment, crew, ledger, settings.fingerprint)
                 yield from run.carry_out(plan)
 
 
@@ -117,7 +117,8 @@ def run_left(
             left.setdefault(entry.fingerprint, []).append(job)
         songs = sum(ledger.count().values())
         for fingerprint, jobs in left.items():
-            announce(Plan(tuple(jobs), songs))
+            plan = Plan(tuple(jobs), songs)
+            announce(plan)
             try:
                 check_targets(jobs, output)
                 known = ledger.find_settings(fingerprint)
@@ -128,7 +129,7 @@ def run_left(
                 continue
             ledger.note_settings(settings)
             run = _Run(treatment, crew, ledger, settings.fingerprint)
-            yield from run.carry_out(Plan(tuple(jobs), songs))
+            yield from run.carry_out(plan)
 
 
 def _announce(plan: Plan, output: "Place", announce: Callable[[Plan], None]) -> Iterator[Outcome]:
@@ -139,6 +140,8 @@ def _announce(plan: Plan, output: "Place", announce: Callable[[Plan], None]) -> 
 
 @dataclass(frozen=True)
 class _Run:
+    """The work of one plan."""
+
     treatment: Treatment
     crew: Crew
     ledger: Ledger
@@ -158,6 +161,8 @@ class _Run:
 
     def carry_out(self, plan: Plan) -> Iterator[Outcome]:
         """Yield the outcome of each job of a plan, once the ledger knows it."""
+        if not any(plan.all_jobs()):  # no worker is needed
+            return
         self.ledger.expect(plan.all_jobs(), self.fingerprint)
         stop_file = self.ledger.path.absolute().with_name("stop")
         stop_file.unlink(missing_ok=True)
@@ -168,7 +173,7 @@ class _Run:
             yield from self._spread(plan, stop)
             if self._bereaved and not self.crew.cancel.is_set():
                 yield from self._spread(Plan(tuple(self._bereaved), plan.songs), stop)
-            if not self._in_threads:  # a process may have died over a file
+            if plan.jobs and not self._in_threads:  # a process may have died over a file
                 remove_partials_of([job.target_names for job in plan.jobs], plan.jobs[0].output)
         except BaseException:
             self.crew.cancel.cancel()

@@ -18,6 +18,7 @@ from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress
 from stemkit.batch.request import OutputOptions
 from stemkit.errors import LedgerError, OptionError, PlanError
 from stemkit.separation.options import EngineOptions
+from stemkit.spreading.spread import Backend, Spreading
 from tests.batch.libraries import name_done, name_failed, read_tree, save_tiny, write_song
 
 
@@ -352,3 +353,10 @@ def test_processes_die_with_a_killed_driver(library: Library) -> None:
         process.kill()
         process.stdout.read()  # ends when nobody holds the pipe any more
     assert not list(library.out.rglob("long/*.wav"))
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_nothing_to_do_needs_no_worker(library: Library, backend: Backend) -> None:
+    library.run()
+    assert library.run(spreading=Spreading(backend, 2)) == []
+    assert library.run(spreading=Spreading("dask", address="tcp://127.0.0.1:1")) == []
