@@ -115,7 +115,7 @@ def _judge(
     if entry.source != name_place(job.source) and _is_another_song(entry, file):
         return Fault(
             file.path,
-            f"{job.targets[next(iter(job.targets))].parent} holds the stems of {entry.source}; "
+            f"{(job.output / job.name).parent} holds the stems of {entry.source}; "
             f"choose another --output or --name-template, or --overwrite them",
         )
     if entry.fingerprint != fingerprint:

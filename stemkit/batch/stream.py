@@ -25,9 +25,7 @@ def check_pipe(naming: Naming, treatment: Treatment) -> None:
         raise OptionError(f"stdout takes {' or '.join(PIPED)}; choose one with --format")
 
 
-def treat_stream(
-    source: BinaryIO, sink: BinaryIO, naming: Naming, treatment: Treatment, cancel: CancelToken
-) -> Outcome:
+def treat_stream(source: BinaryIO, sink: BinaryIO, naming: Naming, treatment: Treatment) -> Outcome:
     """Treat the song that `source` holds and write its only output to `sink`, once it is whole.
 
     The song is kept in a temporary file meanwhile. Raises OSError where that or `sink` fails, and
@@ -40,7 +38,7 @@ def treat_stream(
             shutil.copyfileobj(source, file)
         (stem,) = naming.stems
         job = Job(song, folder, {stem: f"{stem}{naming.extension}"})
-        outcome = treat_job(Work(treatment, cancel), job)
+        outcome = treat_job(Work(treatment, CancelToken()), job)
         if isinstance(outcome, Done):
             with job.targets[stem].open("rb") as file:
                 shutil.copyfileobj(file, sink)

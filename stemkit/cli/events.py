@@ -3,10 +3,11 @@
 Within a version fields and events may be added; none is removed and none changes its meaning.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from stemkit.batch.jobs import Reason
+from stemkit.cli.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -100,19 +101,11 @@ class FailedEvent:
     event: Literal["failed"] = "failed"
 
 
-@dataclass(frozen=True)
-class SummaryEvent:
+@dataclass
+class SummaryEvent(Summary):
     """How many songs became what; `planned` those that --dry-run only showed."""
 
-    done: int = 0
-    failed: int = 0
-    interrupted: int = 0
-    skipped_done: int = 0
-    skipped_not_audio: int = 0
-    planned: int = 0
-    audio_seconds: float = 0.0
-    seconds: float = 0.0
-    event: Literal["summary"] = field(default="summary")
+    event: Literal["summary"] = "summary"
 
 
 Event = (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stemkit.cli.report import ALL_DONE, INTERRUPTED, SOME_FAILED
+from stemkit.cli.report import ALL_DONE, SOME_FAILED
 
 if TYPE_CHECKING:
     from stemkit.batch.jobs import Naming
@@ -19,8 +19,7 @@ def carry_through_pipe(
     inputs: "tuple[Place, ...]", naming: "Naming", treatment: "Treatment", run: "RunOptions"
 ) -> int:
     """Treat what comes on stdin, and return the exit code."""
-    from stemkit.batch.cancel import CancelToken
-    from stemkit.batch.outcomes import Dropped, Failed
+    from stemkit.batch.outcomes import Failed
     from stemkit.batch.stream import check_pipe, treat_stream
 
     if inputs != (Path("-"),) or run.output != Path("-"):
@@ -32,14 +31,10 @@ def carry_through_pipe(
     check_pipe(naming, treatment)
     if sys.stdin is None or sys.stdout is None:
         raise click.UsageError("stdin or stdout is closed")
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
-    outcome = treat_stream(source, sink, naming, treatment, CancelToken())
-    match outcome:
-        case Failed():
-            click.echo(f"error: stdin: {outcome.error}", err=True)
-            if run.verbose and outcome.details:
-                click.echo(outcome.details, err=True)
-            return SOME_FAILED
-        case Dropped():
-            return INTERRUPTED
-    return ALL_DONE
+    outcome = treat_stream(sys.stdin.buffer, sys.stdout.buffer, naming, treatment)
+    if not isinstance(outcome, Failed):
+        return ALL_DONE
+    click.echo(f"error: stdin: {outcome.error}", err=True)
+    if run.verbose and outcome.details:
+        click.echo(outcome.details, err=True)
+    return SOME_FAILED

@@ -22,14 +22,19 @@ class PlaceType(click.ParamType):  # type: ignore[type-arg]
     ) -> "Place":
         """Return the place; a URL of a store that can't be asked is a usage error."""
         text = str(value)
-        place = read_place(text) if "://" in text else Path(text)
+        place = read_place(text)
         if self._existing_folder and isinstance(place, Path) and not place.is_dir():
             self.fail(f"no folder {text}; check its name", param, ctx)
         return place
 
 
 def read_place(text: str) -> "Place":
-    """Return the place that a text names; raises OptionError."""
+    """Return the place that a text names; only for a URL is anything imported.
+
+    Raises OptionError.
+    """
+    if "://" not in text:
+        return Path(text)
     from stemkit.storage.places import parse_place
 
     return parse_place(text)

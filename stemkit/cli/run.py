@@ -247,6 +247,6 @@ def _read_listed(text: str) -> "Place | Fault":
     from stemkit.errors import OptionError
 
     try:
-        return read_place(text) if "://" in text else Path(text)
+        return read_place(text)
     except OptionError as error:
         return Fault(Path(text), str(error))
