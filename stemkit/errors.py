@@ -19,6 +19,8 @@ StemkitError
 │   ├── CheckpointError      a weights file that isn't what it says
 │   └── DownloadError        a weights file that could not be fetched whole
 ├── PresetError          a preset that can't be found, read, followed or built
+├── RecordError          a record of a track that is damaged or of a newer stemkit
+├── HandoffError         a project for another program that can't be made or written
 ├── ClusterError         a cluster that can't be reached or used, or that was lost
 ├── DeviceError          a device or precision that this machine doesn't have
 └── TrainingError        training data or state that can't be used
@@ -108,6 +110,14 @@ class PresetError(StemkitError):
         if not more:
             return first
         return f"{first} (and {len(more)} more; see them with: stemkit presets check)"
+
+
+class RecordError(StemkitError):
+    """A record of a track that can't be used."""
+
+
+class HandoffError(StemkitError):
+    """A project for another program that can't be made or written."""
 
 
 class ClusterError(StemkitError):

@@ -1,0 +1,1 @@
+"""What other programs open: projects and files made of a song's stems."""

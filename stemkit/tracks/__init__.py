@@ -1,0 +1,1 @@
+"""A song's stems on the disk, and what is known of them."""
