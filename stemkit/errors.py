@@ -12,6 +12,7 @@ StemkitError
 ├── AudioError           one audio file
 │   ├── NotAudioError    not audio at all: a cover, a text, an AppleDouble file; skipped
 │   ├── DecodeError      empty, truncated, mislabelled, unreadable, or its header lies
+│   ├── TagsError        tags that are damaged; the audio may be whole
 │   ├── NonFiniteError   NaN or infinity among its samples
 │   └── EncodeError      the output could not be written
 ├── ModelError           one model
@@ -75,6 +76,10 @@ class NotAudioError(AudioError):
 
 class DecodeError(AudioError):
     """A file that is or claims to be audio and can't be decoded whole."""
+
+
+class TagsError(AudioError):
+    """Tags of a file that can't be read."""
 
 
 class NonFiniteError(AudioError, ValueError):

@@ -1,6 +1,6 @@
 """Write audio files: which formats there are, what each can hold, and one way to write them all.
 
-- wav and flac hold 16 bits (dithered) or 24, wav also 32-bit float, at the input's own rate.
+- wav, flac and aiff hold 16 bits (dithered) or 24, wav also 32-bit float, at the input's own rate.
 - mp3 is 320 kbit/s, ogg (Vorbis) quality 8, opus and m4a (AAC) 128 kbit/s a channel: high, because
   stems are processed further, where what a codec hides comes out. Decoded, they may pass full scale
   where the encoder overshoots; no headroom is kept for that.
@@ -19,9 +19,12 @@ from typing import Literal, get_args
 
 import av
 import numpy as np
+from mutagen import MutagenError
 
 from stemkit.audio.encode_av import write_m4a
 from stemkit.audio.encode_sndfile import (
+    AIFF_16,
+    AIFF_24,
     FLAC_16,
     FLAC_24,
     MP3,
@@ -34,18 +37,25 @@ from stemkit.audio.encode_sndfile import (
 )
 from stemkit.audio.quantize import to_int16, to_int24
 from stemkit.audio.resample import Resampler
+from stemkit.audio.tags.metadata import NOTHING, Metadata
+from stemkit.audio.tags.riff import make_chunks
+from stemkit.audio.tags.write import write_metadata
 from stemkit.audio.wav import BitDepth, WavLayout, WavWriter
 from stemkit.errors import EncodeError, OptionError
 from stemkit.samples import Samples
 
-Container = Literal["wav", "flac", "mp3", "ogg", "opus", "m4a"]
+Container = Literal["wav", "flac", "aiff", "mp3", "ogg", "opus", "m4a"]
 
 BLOCK_FRAMES = 16384
 
-BIT_DEPTHS: dict[str, tuple[str, ...]] = {"wav": ("16", "24", "32f"), "flac": ("16", "24")}
+BIT_DEPTHS: dict[str, tuple[str, ...]] = {
+    "wav": ("16", "24", "32f"),
+    "flac": ("16", "24"),
+    "aiff": ("16", "24"),
+}
 # Beyond stereo the lossy codecs take channels for loudspeakers, in orders of their own, and cut the
 # one they take for the subwoofer at some hundred Hz.
-_MOST_CHANNELS = {"wav": 1024, "flac": 8, "mp3": 2, "ogg": 2, "opus": 2, "m4a": 2}
+_MOST_CHANNELS = {"wav": 1024, "flac": 8, "aiff": 1024, "mp3": 2, "ogg": 2, "opus": 2, "m4a": 2}
 _OWN_RATES = {
     "wav": (range(1, 2**20),),
     "flac": (range(1, 65536), range(65540, 655351, 10)),
@@ -62,8 +72,8 @@ _CODEC_RATES = {
 class OutputFormat:
     """What kind of file to write.
 
-    `bit_depth` None means 24 in wav and flac; the lossy containers have none. Raises OptionError
-    for a container that doesn't exist or a bit depth that it doesn't have.
+    `bit_depth` None means 24 in wav, flac and aiff; the lossy containers have none. Raises
+    OptionError for a container that doesn't exist or a bit depth that it doesn't have.
     """
 
     container: Container = "wav"
@@ -122,18 +132,20 @@ def encode_file(
     channels: int,
     output_format: OutputFormat,
     dither_seed: int = 0,
+    metadata: Metadata = NOTHING,
 ) -> None:
     """Write `blocks`, each of shape (channels, frames), to `path`, over what is there.
 
     Samples beyond full scale saturate unless the format holds floats, so scale them before. The
-    same samples and the same `dither_seed` give the same bytes. Only wav can hold no samples.
+    same samples and the same `dither_seed` give the same bytes. Only wav can hold no samples. The
+    file says what `metadata` does, whose markers are in samples of `sample_rate`.
 
     Raises OptionError as `OutputFormat.check` does, and EncodeError when `path` can't be written,
     which may leave part of a file behind.
     """
     output_format.check(channels, sample_rate)
     with explain_write_errors(path):
-        write_encoded(path, blocks, sample_rate, channels, output_format, dither_seed)
+        write_encoded(path, blocks, sample_rate, channels, output_format, dither_seed, metadata)
 
 
 @contextmanager
@@ -147,7 +159,7 @@ def explain_write_errors(path: Path) -> Iterator[None]:
         raise EncodeError(
             f"can't write '{path}': {reason}; choose an output that can be written"
         ) from error
-    except (SndfileError, av.FFmpegError) as error:
+    except (SndfileError, av.FFmpegError, MutagenError) as error:
         raise EncodeError(f"can't encode '{path}': {error}; choose another format") from error
 
 
@@ -158,20 +170,54 @@ def write_encoded(
     channels: int,
     output_format: OutputFormat,
     dither_seed: int,
+    metadata: Metadata = NOTHING,
 ) -> None:
     """Do what `encode_file` does, unchecked and with the errors of whatever writes."""
-    rate = output_format.encoded_rate(sample_rate)
-    cut = _recut(_resample(blocks, Resampler(sample_rate, rate, channels)), channels)
-    if output_format.container == "wav":
-        layout = WavLayout(rate, channels, output_format.bit_depth or "24")
+    rate, container = output_format.encoded_rate(sample_rate), output_format.container
+    counted = FrameCounter(blocks)
+    cut = _recut(_resample(counted, Resampler(sample_rate, rate, channels)), channels)
+    if container == "wav":
+        layout = lay_out_wav(rate, channels, output_format.bit_depth or "24", metadata)
         _write_wav(WavWriter(path, layout, dither_seed), cut)
         return
     some = _require_samples(cut, output_format)
-    if output_format.container == "m4a":
-        write_m4a(path, some, rate, channels)
-        return
-    codec = _sndfile_codec(output_format)
-    write_sndfile(path, _convert(some, codec, dither_seed), rate, channels, codec)
+    if container == "m4a":
+        write_m4a(path, some, rate, channels, _list_chapters(metadata, sample_rate))
+    else:
+        codec = _sndfile_codec(output_format)
+        write_sndfile(path, _convert(some, codec, dither_seed), rate, channels, codec)
+    if metadata != NOTHING:
+        write_metadata(path, container, metadata, sample_rate, counted.frames)
+
+
+def lay_out_wav(
+    sample_rate: int, channels: int, bit_depth: BitDepth, metadata: Metadata = NOTHING
+) -> WavLayout:
+    """Return the layout of a WAV file that says what `metadata` does."""
+    bits = bit_depth.removesuffix("f")
+    chunks = make_chunks(metadata, sample_rate, channels, bits) if metadata != NOTHING else b""
+    return WavLayout(sample_rate, channels, bit_depth, chunks)
+
+
+class FrameCounter:
+    """Passes blocks on and counts their frames."""
+
+    def __init__(self, blocks: Iterable[Samples]) -> None:
+        self._blocks = blocks
+        self.frames = 0
+
+    def __iter__(self) -> Iterator[Samples]:
+        for block in self._blocks:
+            self.frames += block.shape[1]
+            yield block
+
+
+def _list_chapters(metadata: Metadata, sample_rate: int) -> list[tuple[float, float, str]]:
+    """Return each marker as a chapter up to the next one."""
+    starts = [marker.frame / sample_rate for marker in metadata.markers]
+    ends = starts[1:] + [start + 1 for start in starts[-1:]]  # where the song ends isn't known yet
+    labels = [marker.label for marker in metadata.markers]
+    return list(zip(starts, ends, labels, strict=True))
 
 
 def _write_wav(wav: WavWriter, blocks: Iterable[Samples]) -> None:
@@ -187,6 +233,10 @@ def _sndfile_codec(output_format: OutputFormat) -> SndfileCodec:
             return FLAC_16
         case "flac", _:
             return FLAC_24
+        case "aiff", "16":
+            return AIFF_16
+        case "aiff", _:
+            return AIFF_24
         case "ogg", _:
             return VORBIS
         case "opus", _:
@@ -200,9 +250,9 @@ def _convert(
 ) -> Iterator[Interleaved]:
     random = np.random.default_rng(dither_seed)
     for block in blocks:
-        if codec == FLAC_16:
+        if codec in (FLAC_16, AIFF_16):
             yield to_int16(block, random)
-        elif codec == FLAC_24:
+        elif codec in (FLAC_24, AIFF_24):
             yield to_int24(block) << 8  # the upper 24 bits of 32
         else:
             yield block.T

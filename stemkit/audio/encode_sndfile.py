@@ -1,4 +1,4 @@
-"""Encode with libsndfile: FLAC, Ogg Vorbis, Opus and MP3."""
+"""Encode with libsndfile: FLAC, AIFF, Ogg Vorbis, Opus and MP3."""
 
 import os
 from collections.abc import Iterable
@@ -28,11 +28,17 @@ class SndfileCodec:
 
 FLAC_16 = SndfileCodec("FLAC", "PCM_16")
 FLAC_24 = SndfileCodec("FLAC", "PCM_24")
+AIFF_16 = SndfileCodec("AIFF", "PCM_16")
+AIFF_24 = SndfileCodec("AIFF", "PCM_24")
 VORBIS = SndfileCodec("OGG", "VORBIS", compression_level=0.2)  # quality 8 of 10
 OPUS = SndfileCodec(
     "OGG", "OPUS", compression_level=0.512
 )  # 6 + 250 * (1 - 0.512) kbit/s a channel
 MP3 = SndfileCodec("MP3", "MPEG_LAYER_III", compression_level=0.0, bitrate_mode="CONSTANT")
+
+
+_AIFF_BYTES = {AIFF_16: 2, AIFF_24: 3}  # a sample
+_AIFF_LIMIT = 2**32 - 2**20  # what its sizes can tell, with room for the other chunks
 
 
 class SndfileError(Exception):
@@ -77,8 +83,10 @@ def _write(
         bitrate_mode=codec.bitrate_mode,
     ) as file:
         for block in blocks:
-            file.write(block)
             frames += len(block)
+            if codec in _AIFF_BYTES and frames * channels * _AIFF_BYTES[codec] > _AIFF_LIMIT:
+                raise SndfileError("an aiff file can't pass 4 GiB")
+            file.write(block)
     return frames
 
 

@@ -3,12 +3,11 @@
 libsndfile reads what there is of a cut file without a word, and believes every field.
 """
 
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from stemkit.audio.chunks import Chunk, read_at, read_chunks
 from stemkit.audio.complaints import check_layout, contradiction, cut_off
 from stemkit.audio.info import AudioInfo
 
@@ -17,13 +16,6 @@ _STREAMED = (0xFFFFFFFF, 0x80000000, 0x7FFFFFFF, 0x7FFFF000)
 _PCM, _IEEE_FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _AIFF_PCM = (b"NONE", b"twos", b"sowt", b"fl32", b"FL32", b"fl64", b"FL64")
 _MAX_JUNK = 256  # bytes after the audio that aren't a chunk and are let pass
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    name: bytes
-    start: int
-    size: int
 
 
 def check_pcm_header(path: Path, container: Literal["wav", "aiff", "caf"], offset: int) -> None:
@@ -69,37 +61,14 @@ def without_opus_delay(path: Path, offset: int, info: AudioInfo) -> AudioInfo:
     return replace(info, frames=None if info.frames is None else max(info.frames - delay, 0))
 
 
-def _read_chunks(
-    file: BinaryIO, file_bytes: int, header: str, pad_to: Literal[1, 2]
-) -> Iterator[_Chunk]:
-    """Yield chunks up to one that isn't whole, or to what doesn't look like one."""
-    layout = struct.Struct(header)
-    while len(head := file.read(layout.size)) == layout.size:
-        name, size = layout.unpack(head)
-        if not name.isascii() or not name.decode("ascii").isprintable():
-            return
-        start = file.tell()
-        yield _Chunk(name, start, size)
-        if not 0 <= size <= file_bytes - start:
-            return
-        file.seek(start + size + size % pad_to)
-
-
-def _read_at(file: BinaryIO, chunk: _Chunk, layout: str) -> tuple[int, ...]:
-    """Return the fields at the start of `chunk`, zeros where it's too short."""
-    size = struct.calcsize(layout)
-    file.seek(chunk.start)
-    return struct.unpack(layout, file.read(min(size, max(chunk.size, 0))).ljust(size, b"\0"))
-
-
 def _check_wav(path: Path, file: BinaryIO, file_bytes: int) -> None:
     is_rf64 = file.read(12)[:4] != b"RIFF"
     bytes_per_frame, size_64 = 1, None
-    for chunk in _read_chunks(file, file_bytes, "<4sI", pad_to=2):
+    for chunk in read_chunks(file, file_bytes, "<4sI", pad_to=2):
         if chunk.name == b"ds64":
-            size_64 = _read_at(file, chunk, "<QQ")[1]
+            size_64 = read_at(file, chunk, "<QQ")[1]
         elif chunk.name == b"fmt ":
-            bytes_per_frame = _check_wav_format(path, _read_at(file, chunk, "<HHIIHH8xH"))
+            bytes_per_frame = _check_wav_format(path, read_at(file, chunk, "<HHIIHH8xH"))
         elif chunk.name == b"data":
             streamed = chunk.size in _STREAMED
             size = size_64 if is_rf64 and streamed and size_64 is not None else chunk.size
@@ -150,16 +119,16 @@ def _check_rest(path: Path, file: BinaryIO, file_bytes: int, end: int) -> None:
 def _check_aiff(path: Path, file: BinaryIO, file_bytes: int) -> None:
     is_aifc = file.read(12)[8:] == b"AIFC"
     promised, bytes_per_frame, is_pcm = 0, 1, False
-    for chunk in _read_chunks(file, file_bytes, ">4sI", pad_to=2):
+    for chunk in read_chunks(file, file_bytes, ">4sI", pad_to=2):
         if chunk.name == b"COMM":
-            channels, promised, bits = _read_at(file, chunk, ">HIH")
+            channels, promised, bits = read_at(file, chunk, ">HIH")
             compression = _compression(file, chunk) if is_aifc else b"NONE"
             is_pcm = compression in _AIFF_PCM
             bytes_per_frame = max(channels * -(-bits // 8), 1)
         elif chunk.name == b"SSND":
             if chunk.size == 0:  # streamed
                 return
-            skipped = 8 + _read_at(file, chunk, ">I")[0]
+            skipped = 8 + read_at(file, chunk, ">I")[0]
             size, there = chunk.size - skipped, max(file_bytes - chunk.start - skipped, 0)
             if there < size:
                 raise cut_off(path, there // bytes_per_frame, size // bytes_per_frame, "frames")
@@ -171,7 +140,7 @@ def _check_aiff(path: Path, file: BinaryIO, file_bytes: int) -> None:
     raise contradiction(path, "it names no audio data")
 
 
-def _compression(file: BinaryIO, common: _Chunk) -> bytes:
+def _compression(file: BinaryIO, common: Chunk) -> bytes:
     file.seek(common.start + 18)
     return file.read(4)
 
@@ -179,9 +148,9 @@ def _compression(file: BinaryIO, common: _Chunk) -> bytes:
 def _check_caf(path: Path, file: BinaryIO, file_bytes: int) -> None:
     file.seek(8, 1)
     bytes_per_frame = 0
-    for chunk in _read_chunks(file, file_bytes, ">4sq", pad_to=1):
+    for chunk in read_chunks(file, file_bytes, ">4sq", pad_to=1):
         if chunk.name == b"desc":
-            tag, packet_bytes, channels, bits = _read_at(file, chunk, ">8xI4xI4xII")
+            tag, packet_bytes, channels, bits = read_at(file, chunk, ">8xI4xI4xII")
             bytes_per_frame = packet_bytes
             if tag == int.from_bytes(b"lpcm", "big"):
                 _check_frame_bytes(path, channels, bits, packet_bytes)

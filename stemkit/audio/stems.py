@@ -4,6 +4,7 @@ import errno
 import math
 import os
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -17,10 +18,13 @@ from stemkit.audio.encode import (
     BLOCK_FRAMES,
     OutputFormat,
     explain_write_errors,
+    lay_out_wav,
     write_encoded,
 )
 from stemkit.audio.levels import TRACE_LAYOUT, Level, LevelledSpool, Levelling
+from stemkit.audio.meter import Measured, Meter
 from stemkit.audio.steps import check_rate
+from stemkit.audio.tags.metadata import NOTHING, Metadata
 from stemkit.audio.wav import WavLayout, WavWriter, read_float_blocks
 from stemkit.errors import EncodeError, OptionError
 from stemkit.files import partial_path
@@ -33,11 +37,8 @@ class StemOutput:
 
     `frames` and `peak` (1 is full scale) are of the samples as they came, before the gain and at
     the input's rate. `gain_db` is what was added to them, before any limiting. All stems of a song
-    without a Level have the same, 0 unless they were turned down.
-
-    `loudness_lufs` and `true_peak_db` were measured on what is written, before it is rounded or
-    encoded, where a Level was asked for. They are None otherwise, and where there is none to
-    measure: the loudness of silence and of less than 400 ms, the true peak of digital silence.
+    without a Level have the same, 0 unless they were turned down. `levels` are those of what was
+    written, before it was rounded or encoded.
     """
 
     stem: str
@@ -45,8 +46,7 @@ class StemOutput:
     frames: int
     peak: float
     gain_db: float
-    loudness_lufs: float | None = None
-    true_peak_db: float | None = None
+    levels: Measured
 
 
 class StemsWriter:
@@ -57,7 +57,7 @@ class StemsWriter:
     peak of any other stem is beyond full scale, all those others are turned down by one gain, which
     takes that peak to full scale: so they still sum to the mix, turned down. Then all are encoded,
     and only then do they take their final names. Without `finish`, nothing of them stays; folders
-    made on the way do.
+    made on the way do. The files say what `metadata` does for their stem.
 
     Raises OptionError for a format that can't hold the audio, a level of what is not in `targets`
     or at a rate below 4000 Hz, and EncodeError for what can't be written or has NaN or infinity in
@@ -71,6 +71,7 @@ class StemsWriter:
         channels: int,
         output_format: OutputFormat,
         levels: Mapping[str, Level] | None = None,
+        metadata: Mapping[str, Metadata] | None = None,
     ) -> None:
         output_format.check(channels, sample_rate)
         self._targets = targets
@@ -78,6 +79,8 @@ class StemsWriter:
         self._channels = channels
         self._format = output_format
         self._levels = levels or {}
+        self._metadata = metadata or {}
+        self._meters = {stem: Meter(sample_rate, channels) for stem in targets}
         _check_levels(self._levels, targets, sample_rate)
         self._spools: dict[str, WavWriter] = {}
         self._levelled: dict[str, LevelledSpool] = {}
@@ -108,6 +111,8 @@ class StemsWriter:
             if stem not in stems:
                 continue
             self._peaks[stem] = max(self._peaks[stem], _finite_peak(stem, stems[stem]))
+            if stem not in self._levels:
+                self._meters[stem].push(stems[stem])
             with explain_write_errors(target):
                 (self._levelled.get(stem) or self._spools[stem]).write(stems[stem])
 
@@ -129,7 +134,8 @@ class StemsWriter:
         _make_folder(target.parent)
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-        spool_layout = WavLayout(self._sample_rate, self._channels, "32f")
+        metadata = self._metadata.get(stem, NOTHING) if self._format.holds_floats else NOTHING
+        spool_layout = lay_out_wav(self._sample_rate, self._channels, "32f", metadata)
         self._spools[stem] = self._open_partial(target, spool_layout)
         if stem in self._levels:
             traces = (
@@ -165,16 +171,26 @@ class StemsWriter:
             whole = self._partial_beside(self._targets[stem])
             blocks = self._blocks(stem, levelling)
             seed = zlib.crc32(stem.encode())
-            write_encoded(whole, blocks, self._sample_rate, self._channels, self._format, seed)
+            metadata = self._metadata.get(stem, NOTHING)
+            write_encoded(
+                whole, blocks, self._sample_rate, self._channels, self._format, seed, metadata
+            )
             spool.path.unlink()
+        elif levelling:
+            deque(self._blocks(stem, levelling), maxlen=0)  # only to measure them
         _sync_file(whole)
         return whole
 
     def _blocks(self, stem: str, levelling: Levelling | None) -> Iterator[Samples]:
-        if levelling is not None:
-            return self._levelled[stem].blocks(levelling, BLOCK_FRAMES)
-        gain = np.float32(self._shared_gain())
-        return (block * gain for block in read_float_blocks(self._spools[stem], BLOCK_FRAMES))
+        """Yield what is to be written; what was levelled is measured on the way."""
+        if levelling is None:
+            gain = np.float32(self._shared_gain())
+            for block in read_float_blocks(self._spools[stem], BLOCK_FRAMES):
+                yield block * gain
+            return
+        for block in self._levelled[stem].blocks(levelling, BLOCK_FRAMES):
+            self._meters[stem].push(block)
+            yield block
 
     def _shared_gain(self) -> float:
         peaks = (peak for stem, peak in self._peaks.items() if stem not in self._levels)
@@ -182,18 +198,15 @@ class StemsWriter:
         return 1.0 if self._format.holds_floats or peak <= 1.0 else 1.0 / peak
 
     def _describe(self, stem: str, levelling: Levelling | None) -> StemOutput:
-        frames, peak = self._spools[stem].frames, self._peaks[stem]
-        if levelling is None:
-            gain_db = 20 * math.log10(self._shared_gain())
-            return StemOutput(stem, self._targets[stem], frames, peak, gain_db)
+        gain_db = levelling.gain_db if levelling else 20 * math.log10(self._shared_gain())
+        levels = self._meters[stem].finish()
         return StemOutput(
             stem,
             self._targets[stem],
-            frames,
-            peak,
-            levelling.gain_db,
-            _finite_or_none(levelling.loudness_lufs),
-            _finite_or_none(levelling.true_peak_db),
+            self._spools[stem].frames,
+            self._peaks[stem],
+            gain_db,
+            levels if levelling else levels.amplified(gain_db),
         )
 
 
@@ -204,10 +217,6 @@ def _check_levels(
         raise OptionError(f"no stem '{unknown}' to level; choose among: {', '.join(targets)}")
     if levels:
         check_rate(sample_rate)
-
-
-def _finite_or_none(decibels: float) -> float | None:
-    return decibels if math.isfinite(decibels) else None
 
 
 def _finite_peak(stem: str, block: Samples) -> float:

@@ -21,6 +21,7 @@ _TAPS = 64
 _KAISER_BETA = 8.0
 _ROW_FRAMES = 64  # frames that one row of the matrix product gives
 _PIECE_FRAMES = 64 * _ROW_FRAMES
+_ROWS_AT_ONCE = 256
 
 
 class TruePeakMeter:
@@ -86,6 +87,48 @@ class PeakEnvelope:
         return steps
 
 
+class HighestPeak:
+    """The highest true peak of a stream, found without looking where it can't be.
+
+    It is that of TruePeakMeter, at a quarter to a half of the cost: a row of samples is
+    interpolated only if it is high enough that a waveform through it might pass the highest peak so
+    far.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self._held: Samples = np.zeros((channels, _TAPS // 2 - 1), np.float32)
+        self._peak = 0.0
+
+    def push(self, block: Samples) -> None:
+        """Measure `block`, (channels, frames)."""
+        held = np.concatenate([self._held, block], axis=1)
+        rows = max(held.shape[1] - _TAPS + 1, 0) // _ROW_FRAMES
+        if rows:
+            self._search(held, rows)
+        self._held = held[:, rows * _ROW_FRAMES :].copy()
+
+    def flush(self) -> float:
+        """End the stream and return the peak, as a factor of full scale."""
+        self.push(np.zeros((len(self._held), _ROW_FRAMES + _TAPS), np.float32))
+        return self._peak
+
+    def _search(self, held: Samples, rows: int) -> None:
+        frames = rows * _ROW_FRAMES
+        sizes = np.abs(held[:, : frames + _TAPS - 1])
+        sampled = sizes[:, _TAPS // 2 - 1 :][:, :frames]
+        self._peak = max(self._peak, float(sampled.max()))
+        # A row's waveform depends on its own samples, the next row's, and none else.
+        reach = np.pad(sizes, ((0, 0), (0, _ROW_FRAMES - _TAPS + 1)))
+        highest = reach.reshape(len(held), rows + 1, _ROW_FRAMES).max(axis=2)
+        bounds = np.maximum(highest[:, :-1], highest[:, 1:]) * _MOST_GAIN
+        channels, found = np.nonzero(bounds > self._peak)
+        windows = sliding_window_view(held, _ROW_FRAMES + _TAPS - 1, axis=1)
+        for at in range(0, len(found), _ROWS_AT_ONCE):
+            some = slice(at, at + _ROWS_AT_ONCE)
+            between = windows[channels[some], found[some] * _ROW_FRAMES] @ _INTERPOLATOR
+            self._peak = max(self._peak, float(between.max()), -float(between.min()))
+
+
 def _piece_peaks(held: Samples, start: int) -> npt.NDArray[np.float32]:
     """Return the highest of each frame and of what lies between it and the next one."""
     piece = held[:, start : start + _PIECE_FRAMES + _TAPS - 1]
@@ -116,3 +159,4 @@ def _interpolator() -> npt.NDArray[np.float32]:
 
 
 _INTERPOLATOR = _interpolator()
+_MOST_GAIN = float(np.abs(_INTERPOLATOR).sum(axis=0).max())  # from samples to what lies between

@@ -27,11 +27,12 @@ _RIFF_LIMIT = 2**32 - 1  # bytes that a 32-bit size can tell
 
 @dataclass(frozen=True)
 class WavLayout:
-    """What a WAV file's samples are."""
+    """What a WAV file's samples are, and the whole chunks that stand before them."""
 
     sample_rate: int
     channels: int
     bit_depth: BitDepth
+    chunks: bytes = b""
 
     @property
     def frame_bytes(self) -> int:
@@ -105,6 +106,7 @@ def wav_header(layout: WavLayout, frames: int) -> bytes:
     chunks = _chunk(b"fmt ", _format_fields(layout))
     if layout.bit_depth == "32f":
         chunks += _chunk(b"fact", struct.pack("<I", min(frames, _RIFF_LIMIT)))
+    chunks += layout.chunks
     # "WAVE", the JUNK or ds64 chunk, the chunks, the header of "data", and data padded to even
     riff_bytes = 4 + 36 + len(chunks) + 8 + data_bytes + data_bytes % 2
     if riff_bytes <= _RIFF_LIMIT:

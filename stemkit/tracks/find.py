@@ -21,13 +21,20 @@ def find_tracks(folder: Path) -> Iterator[Track | Fault]:
     """Yield the tracks below `folder`, in the order of their names, and what can't be used.
 
     Each record is a track. In a folder without one, two or more audio files of one length, rate
-    and number of channels are the stems of a track. Hidden folders and links are not followed.
+    and number of channels are the stems of a track, unless a track is above it: then they belong to
+    a project. Hidden folders and links are not followed.
     """
     shared = _read_shared(folder)
+    with_tracks: set[Path] = set()
     for top, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         place = Path(top)
-        yield from _find_in(place, sorted(names), shared.get(place, []))
+        found = list(_find_recorded(place, sorted(names), shared.get(place, [])))
+        if not found and with_tracks.isdisjoint(place.parents):
+            found = list(_guess_track(place, sorted(names)))
+        if found:
+            with_tracks.add(place)
+        yield from found
 
 
 def _read_shared(folder: Path) -> dict[Path, list[tuple[Path, TrackRecord]]]:
@@ -46,7 +53,7 @@ def _read_shared(folder: Path) -> dict[Path, list[tuple[Path, TrackRecord]]]:
     return found
 
 
-def _find_in(
+def _find_recorded(
     folder: Path, names: list[str], shared: list[tuple[Path, TrackRecord]]
 ) -> Iterator[Track | Fault]:
     records = list(shared)
@@ -61,12 +68,11 @@ def _find_in(
         if isinstance(record, TrackRecord):
             records.append((folder, record))
     for base, record in records:
-        yield _make_track(base, record)
-    if not records:
-        yield from _guess_track(folder, names)
+        yield make_track(base, record)
 
 
-def _make_track(base: Path, record: TrackRecord) -> Track | Fault:
+def make_track(base: Path, record: TrackRecord) -> Track | Fault:
+    """Return the track of a record whose files are relative to the folder `base`."""
     present = [one for one in record.stems if (base / one.file).is_file()]
     if not present:
         return base, f"the stems of {record.name!r} aren't there any more"

@@ -1,5 +1,6 @@
 """What is known of a song and its stems: the JSON file that stands beside them."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -201,12 +202,10 @@ def read_record(path: Path) -> TrackRecord | RunRecord | None:
         data = path.read_bytes()
     except OSError as error:
         raise RecordError(f"{path} can't be read: {error.strerror}") from error
-    if b'"stemkit track"' in data[:200]:
-        kind: type[TrackRecord | RunRecord] = TrackRecord
-    elif b'"stemkit run"' in data[:200]:
-        kind = RunRecord
-    else:
+    mark = re.match(rb'\s*\{\s*"format"\s*:\s*"stemkit (track|run)"', data)
+    if mark is None:
         return None
+    kind = TrackRecord if mark[1] == b"track" else RunRecord
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:

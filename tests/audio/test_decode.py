@@ -215,10 +215,10 @@ def test_padding_as_itunes_writes_it_is_cut(tmp_path: Path) -> None:
     box[entries + 12 : entries + 16] = (1024).to_bytes(4, "big")
     path.write_bytes(box)
     tagged = write(tmp_path / "tagged.m4a", samples)
-    tags = MP4(tagged)  # type: ignore[no-untyped-call]
+    tags = MP4(tagged)
     gapless = f" 00000000 00000400 00000000 {30011 - 7:016X} 00000000"
-    tags["----:com.apple.iTunes:iTunSMPB"] = MP4FreeForm(gapless.encode())  # type: ignore[no-untyped-call]
-    tags.save()  # type: ignore[no-untyped-call]
+    tags["----:com.apple.iTunes:iTunSMPB"] = MP4FreeForm(gapless.encode())
+    tags.save()
 
     assert read(path).shape == samples.shape
     assert lag(read(path), samples) == 0
@@ -241,9 +241,9 @@ def test_a_fragmented_mp4_has_no_delay_and_no_padding(tmp_path: Path) -> None:
 def test_tags_in_an_old_encoding_do_no_harm(tmp_path: Path) -> None:
     samples = noise(9000)
     path = write(tmp_path / "song.alac.m4a", samples)
-    tags = MP4(path)  # type: ignore[no-untyped-call]
+    tags = MP4(path)
     tags["\xa9nam"] = "Xxxxx"
-    tags.save()  # type: ignore[no-untyped-call]
+    tags.save()
     path.write_bytes(path.read_bytes().replace(b"Xxxxx", "Motör".encode("latin-1")))
 
     np.testing.assert_array_equal(read(path), samples)

@@ -281,7 +281,7 @@ def test_what_a_format_cannot_hold_is_refused_before_any_work(
         ("mp3", "24", "mp3 has no bit depth '24'; leave it out"),
         ("flac", "32f", "flac has no bit depth '32f'; choose one of: 16, 24"),
         ("wav", "8", "wav has no bit depth '8'; choose one of: 16, 24, 32f"),
-        ("wma", None, "no format 'wma'; choose one of: wav, flac, mp3, ogg, opus, m4a"),
+        ("wma", None, "no format 'wma'; choose one of: wav, flac, aiff, mp3, ogg, opus, m4a"),
     ],
 )
 def test_formats_that_do_not_exist(container: Any, bit_depth: Any, said: str) -> None:

@@ -43,8 +43,8 @@ def write_level(
 def check_measures(output: StemOutput, written: Samples, sample_rate: int) -> None:
     """Hold what the output says of itself against what FFmpeg says of the file."""
     loudness_lufs, true_peak_db = ffmpeg_measures(written, sample_rate)
-    assert output.loudness_lufs == pytest.approx(loudness_lufs, abs=0.05)
-    assert output.true_peak_db == pytest.approx(true_peak_db, abs=0.1)
+    assert output.levels.loudness_lufs == pytest.approx(loudness_lufs, abs=0.05)
+    assert output.levels.true_peak_db == pytest.approx(true_peak_db, abs=0.1)
 
 
 @pytest.mark.parametrize("output_format", [WAV_16, WAV_24, FLOAT_WAV, FLAC], ids=str)
@@ -56,7 +56,7 @@ def test_a_real_clip_at_the_usual_levels(
     level = Level(loudness_lufs, true_peak_db=-1)
     output, written = write_level(tmp_path, clip, rate, level, output_format)
     check_measures(output, written, rate)
-    assert output.loudness_lufs == pytest.approx(loudness_lufs, abs=0.1)
+    assert output.levels.loudness_lufs == pytest.approx(loudness_lufs, abs=0.1)
     assert ffmpeg_measures(written, rate)[1] <= -1
     assert upsampled_peak_db(written) <= -1
     assert written.shape == clip.shape
@@ -72,7 +72,7 @@ def test_speech_whose_peaks_must_be_limited(
     level = Level(loudness_lufs, true_peak_db)
     output, written = write_level(tmp_path, speech, sample_rate, level)
     check_measures(output, written, sample_rate)
-    assert output.loudness_lufs == pytest.approx(loudness_lufs, abs=0.1)
+    assert output.levels.loudness_lufs == pytest.approx(loudness_lufs, abs=0.1)
     assert upsampled_peak_db(written) <= true_peak_db
     assert upsampled_peak_db(speech) + output.gain_db > true_peak_db
 
@@ -97,7 +97,7 @@ def test_bass_drums_take_a_second_pass(tmp_path: Path, sample_rate: int) -> None
     drums = np.sin(100 * np.pi * time) * np.exp(-8 * (time % 0.5))
     samples = np.asarray(0.2 * drums, np.float32)[np.newaxis]
     output, written = write_level(tmp_path, samples, sample_rate, Level(-14.5, -1.3))
-    assert output.loudness_lufs == pytest.approx(-14.5, abs=0.05)
+    assert output.levels.loudness_lufs == pytest.approx(-14.5, abs=0.05)
     assert upsampled_peak_db(written) <= -1.3
 
 
@@ -108,7 +108,7 @@ def test_where_nothing_is_too_high_there_is_only_gain(tmp_path: Path) -> None:
     np.testing.assert_allclose(written, expected, rtol=1e-6, atol=1e-9)
     meter = LoudnessMeter(rate, 2)
     meter.push(written)
-    assert output.loudness_lufs == pytest.approx(meter.integrated_lufs, abs=1e-5)
+    assert output.levels.loudness_lufs == pytest.approx(meter.integrated_lufs, abs=1e-5)
     assert output.peak == np.abs(clip).max()
     assert output.frames == clip.shape[1]
 
@@ -118,9 +118,9 @@ def test_the_ceiling_comes_before_the_loudness(tmp_path: Path) -> None:
     output, written = write_level(tmp_path, clip, rate, Level(0, -1))
     check_measures(output, written, rate)
     assert upsampled_peak_db(written) <= -1
-    assert output.loudness_lufs is not None
-    assert -9 < output.loudness_lufs < -5
-    lost = ffmpeg_measures(clip, rate)[0] + output.gain_db - output.loudness_lufs
+    assert output.levels.loudness_lufs is not None
+    assert -9 < output.levels.loudness_lufs < -5
+    lost = ffmpeg_measures(clip, rate)[0] + output.gain_db - output.levels.loudness_lufs
     assert lost == pytest.approx(MOST_LOST_LU, abs=0.1)
 
 
@@ -128,8 +128,8 @@ def test_clicks_over_something_quiet_do_not_drive_the_limiter_beyond_reason(tmp_
     clicks = noise(3 * 22050, 1) * np.float32(0.003)
     clicks[0, ::2205] = 0.9
     output, written = write_level(tmp_path, clicks, 22050, Level(-9, -1))
-    assert output.loudness_lufs is not None
-    lost = ffmpeg_measures(clicks, 22050)[0] + output.gain_db - output.loudness_lufs
+    assert output.levels.loudness_lufs is not None
+    lost = ffmpeg_measures(clicks, 22050)[0] + output.gain_db - output.levels.loudness_lufs
     assert lost < MOST_LOST_LU + 0.5
     assert upsampled_peak_db(written) <= -0.3  # clicks go up to Nyquist
 
@@ -140,7 +140,7 @@ def test_one_click_does_not_keep_a_quiet_stem_quiet(tmp_path: Path) -> None:
     output, written = write_level(tmp_path, speech, 22050, Level(-20, -1))
     check_measures(output, written, 22050)
     assert output.gain_db > 15
-    assert output.loudness_lufs == pytest.approx(-20, abs=0.1)
+    assert output.levels.loudness_lufs == pytest.approx(-20, abs=0.1)
     assert upsampled_peak_db(written) <= -1
 
 
@@ -151,7 +151,7 @@ def test_gain_that_lifts_what_was_below_the_absolute_gate(tmp_path: Path, quiet_
     level = Level(quiet_db + 20)
     output, written = write_level(tmp_path, samples, 8000, level, FLOAT_WAV)
     check_measures(output, written, 8000)
-    assert output.loudness_lufs == pytest.approx(quiet_db + 20, abs=0.1)
+    assert output.levels.loudness_lufs == pytest.approx(quiet_db + 20, abs=0.1)
 
 
 def test_what_is_nearly_silent_is_not_made_a_programme(tmp_path: Path) -> None:
@@ -159,8 +159,8 @@ def test_what_is_nearly_silent_is_not_made_a_programme(tmp_path: Path) -> None:
     residue = speech_like(2, 22050) * np.float32(1e-2)
     output, written = write_level(tmp_path, residue, 22050, Level(-16, -1))
     assert output.gain_db == MOST_GAIN_DB
-    assert output.loudness_lufs is not None
-    assert output.loudness_lufs < -20
+    assert output.levels.loudness_lufs is not None
+    assert output.levels.loudness_lufs < -20
     np.testing.assert_allclose(written, residue * 10 ** (MOST_GAIN_DB / 20), atol=2**-22)
 
 
@@ -188,7 +188,7 @@ def test_a_loudness_alone_is_limited_only_where_it_would_clip(
     speech = speech_like(4, 22050)
     output, written = write_level(tmp_path, speech, 22050, Level(-12), output_format)
     check_measures(output, written, 22050)
-    assert output.loudness_lufs == pytest.approx(-12, abs=0.1)
+    assert output.levels.loudness_lufs == pytest.approx(-12, abs=0.1)
     assert (upsampled_peak_db(written) <= 0) == clips
     assert clips or np.abs(written).max() > 1.2
 
@@ -198,7 +198,11 @@ def test_a_loudness_alone_is_limited_only_where_it_would_clip(
 def test_silence_stays_silent(tmp_path: Path, level: Level, output_format: OutputFormat) -> None:
     silence = np.zeros((2, 30_000), np.float32)
     output, written = write_level(tmp_path, silence, 44100, level, output_format)
-    assert (output.gain_db, output.loudness_lufs, output.true_peak_db) == (0, None, None)
+    assert (output.gain_db, output.levels.loudness_lufs, output.levels.true_peak_db) == (
+        0,
+        None,
+        None,
+    )
     assert not written.any()
 
 
@@ -209,9 +213,9 @@ def test_under_400_ms_only_the_ceiling_is_held(tmp_path: Path, frames: int, peak
     samples = samples / np.abs(samples).max() * np.float32(peak)
     output, written = write_level(tmp_path, samples, 44100, Level(-9, -3))
     assert written.shape == samples.shape
-    assert output.loudness_lufs is None
-    assert output.true_peak_db is not None
-    assert output.true_peak_db <= -3
+    assert output.levels.loudness_lufs is None
+    assert output.levels.true_peak_db is not None
+    assert output.levels.true_peak_db <= -3
     assert (output.gain_db < 0) == (peak > 1 or upsampled_peak_db(samples) > -3)
     assert upsampled_peak_db(written) <= -2.9
     np.testing.assert_allclose(
@@ -222,7 +226,11 @@ def test_under_400_ms_only_the_ceiling_is_held(tmp_path: Path, frames: int, peak
 def test_no_frames_at_all(tmp_path: Path) -> None:
     output, written = write_level(tmp_path, np.zeros((2, 0), np.float32), 44100, BROADCAST)
     assert written.shape == (2, 0)
-    assert (output.gain_db, output.loudness_lufs, output.true_peak_db) == (0, None, None)
+    assert (output.gain_db, output.levels.loudness_lufs, output.levels.true_peak_db) == (
+        0,
+        None,
+        None,
+    )
 
 
 def test_a_level_of_neither_only_measures(tmp_path: Path) -> None:
@@ -267,14 +275,13 @@ def test_stems_of_different_lengths_and_levels(tmp_path: Path) -> None:
     assert [output.frames for output in outputs.values()] == [x.shape[1] for x in stems.values()]
     for stem in ("a", "b"):
         assert outputs[stem].gain_db == pytest.approx(-20 * np.log10(np.abs(stems["a"]).max()))
-        assert outputs[stem].loudness_lufs is None
-        assert outputs[stem].true_peak_db is None
+        check_measures(outputs[stem], read(targets[stem])[0], 22050)
         expected = stems[stem] / np.abs(stems["a"]).max()
         np.testing.assert_allclose(read(targets[stem])[0], expected, atol=2**-22)
     for stem, loudness_lufs in (("c", -23), ("e", -16)):
         check_measures(outputs[stem], read(targets[stem])[0], 22050)
-        assert outputs[stem].loudness_lufs == pytest.approx(loudness_lufs, abs=0.1)
-    assert outputs["d"].loudness_lufs is None
+        assert outputs[stem].levels.loudness_lufs == pytest.approx(loudness_lufs, abs=0.1)
+    assert outputs["d"].levels.loudness_lufs is None
 
 
 @pytest.mark.parametrize("container", ["mp3", "ogg", "opus", "m4a"])
@@ -283,7 +290,7 @@ def test_lossy_files_come_close(tmp_path: Path, container: str) -> None:
     level = Level(-20, -3)
     lossy = OutputFormat(container)  # type: ignore[arg-type]
     output, written = write_level(tmp_path, clip, rate, level, lossy)
-    assert output.loudness_lufs == pytest.approx(-20, abs=0.1)
+    assert output.levels.loudness_lufs == pytest.approx(-20, abs=0.1)
     encoded_rate = lossy.encoded_rate(rate)
     assert ffmpeg_measures(written, encoded_rate)[0] == pytest.approx(-20, abs=0.3)
 
@@ -348,7 +355,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path, output_format: Out
         with StemsWriter(targets, 22050, 2, output_format, levels) as writer:
             for _ in range(blocks):
                 writer.write({"a": block})
-            assert writer.finish()["a"].loudness_lufs == pytest.approx(-12, abs=0.1)
+            assert writer.finish()["a"].levels.loudness_lufs == pytest.approx(-12, abs=0.1)
         highest.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert highest[1] < highest[0] + 100_000

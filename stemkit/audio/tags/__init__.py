@@ -1,0 +1,1 @@
+"""What audio files say of themselves besides their samples."""

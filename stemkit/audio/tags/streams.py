@@ -1,0 +1,72 @@
+"""What FFmpeg's libraries, through PyAV, find of tags and chapters in any container."""
+
+import av
+
+from stemkit.audio.info import AudioInfo
+from stemkit.audio.tags.metadata import Marker, Metadata, Picture, Tags, clean, join_number
+
+_KEYS = {
+    "title": ("title",),
+    "artist": ("artist",),
+    "album": ("album",),
+    "album_artist": ("album_artist", "albumartist"),
+    "composer": ("composer",),
+    "track": ("track", "tracknumber", "wm/tracknumber"),
+    "disc": ("disc", "discnumber", "wm/partofset"),
+    "date": ("date", "year", "wm/year"),
+    "genre": ("genre",),
+    "bpm": ("bpm", "tbpm", "wm/beatsperminute"),
+    "key": ("initialkey", "initial_key", "tkey", "wm/initialkey"),
+    "isrc": ("isrc", "tsrc", "wm/isrc"),
+    "comment": ("comment", "description"),
+    "copyright": ("copyright",),
+}
+_TOTALS = {"track": ("tracktotal", "totaltracks"), "disc": ("disctotal", "totaldiscs")}
+_MIMES = {"mjpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif"}
+
+
+def read_streams(info: AudioInfo) -> Metadata:
+    """Return the tags and the chapters that FFmpeg finds; nothing where it can't open the file."""
+    try:
+        with av.open(f"file:{info.path}", metadata_errors="replace") as container:
+            texts = {key.lower(): value for key, value in container.metadata.items()}
+            for stream in container.streams.audio:
+                texts = {key.lower(): value for key, value in stream.metadata.items()} | texts
+            return Metadata(_to_tags(texts, _read_pictures(container)), _chapters(container, info))
+    except (av.FFmpegError, ValueError):
+        return Metadata()
+
+
+def _to_tags(texts: dict[str, str], pictures: tuple[Picture, ...]) -> Tags:
+    def find(keys: tuple[str, ...]) -> tuple[str, ...]:
+        return next((found for key in keys if (found := clean(texts.get(key)))), ())
+
+    found = {name: find(keys) for name, keys in _KEYS.items()}
+    for name, keys in _TOTALS.items():
+        found[name] = join_number(found[name], find(keys))
+    return Tags(**found, pictures=pictures)
+
+
+def _read_pictures(container: av.container.InputContainer) -> tuple[Picture, ...]:
+    """Return the pictures that are attached: streams of one packet each."""
+    streams = [
+        stream
+        for stream in container.streams.video
+        if stream.disposition & av.stream.Disposition.attached_pic
+        and stream.codec_context.name in _MIMES
+    ]
+    pictures = []
+    for stream in streams:
+        packet = next(container.demux(stream), None)
+        if packet is not None and packet.size:
+            pictures.append(Picture(bytes(packet), _MIMES[stream.codec_context.name]))
+    return tuple(pictures)
+
+
+def _chapters(container: av.container.InputContainer, info: AudioInfo) -> tuple[Marker, ...]:
+    markers = []
+    for chapter in container.chapters():
+        frame = round(chapter["start"] * (chapter["time_base"] or 0) * info.sample_rate)
+        label = chapter["metadata"].get("title", "")
+        markers.append(Marker(max(frame, 0), label))
+    return tuple(sorted(markers, key=lambda marker: marker.frame))

@@ -1,0 +1,91 @@
+"""What a song's file says goes on into the files of its stems, whatever their containers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stemkit.audio.encode import OutputFormat, encode_file
+from stemkit.audio.probe import probe_audio
+from stemkit.audio.tags.metadata import Metadata, Tags
+from stemkit.audio.tags.read import read_metadata
+from stemkit.errors import TagsError
+from tests.audio.audiofiles import noise, read, write
+from tests.audio.tagging import ART, CONTAINERS, SAID, read_tags, write_tags
+
+RATE = 48000
+PROGRAM = "stemkit 1.2, model small"
+
+
+def make_source(folder: Path, container: str) -> Path:
+    path = write(folder / f"song.{container}", noise(9600), RATE)
+    write_tags(path, container)
+    return path
+
+
+@pytest.mark.parametrize("output", CONTAINERS)
+@pytest.mark.parametrize("source", CONTAINERS)
+def test_everything_is_carried_with_its_art(tmp_path: Path, source: str, output: str) -> None:
+    """And nothing else: no gain, no length, no other program's name."""
+    metadata = read_metadata(probe_audio(make_source(tmp_path, source)))
+    stem = metadata.for_stem("vocals", "song", PROGRAM)
+    target = tmp_path / f"stem.{output}"
+    encode_file(target, [noise(9600, seed=1)], RATE, 2, OutputFormat(output), 0, stem)  # type: ignore[arg-type]
+    said = read_tags(target, output)
+    said.pop("exact_bpm", None)
+    expected = SAID | {
+        "title": f"{SAID['title']} (vocals)",
+        "encoded_by": PROGRAM,
+        "art": ART.hex(),
+    }
+    assert said == {name: [value] for name, value in expected.items()}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_samples_are_those_of_an_untagged_file(tmp_path: Path, container: str) -> None:
+    plain, tagged = tmp_path / f"plain.{container}", tmp_path / f"tagged.{container}"
+    metadata = read_metadata(probe_audio(make_source(tmp_path, "mp3")))
+    samples = noise(30_000, seed=2)
+    for path, says in ((plain, Metadata()), (tagged, metadata)):
+        encode_file(path, [samples], RATE, 2, OutputFormat(container), 0, says)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(read(tagged), read(plain))
+    assert tagged.read_bytes() != plain.read_bytes()
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_song_without_tags_gives_its_name(tmp_path: Path, container: str) -> None:
+    source = write(tmp_path / f"song.{container}", noise(9600), RATE)
+    metadata = read_metadata(probe_audio(source))
+    assert metadata == Metadata()
+    target = tmp_path / f"stem.{container}"
+    stem = metadata.for_stem("drums", "song", PROGRAM)
+    encode_file(target, [noise(9600)], RATE, 2, OutputFormat(container), 0, stem)  # type: ignore[arg-type]
+    assert read_tags(target, container) == {"title": ["song (drums)"], "encoded_by": [PROGRAM]}
+
+
+@pytest.mark.parametrize("container", ["flac", "mp3", "m4a", "ogg"])
+def test_damaged_tags_are_an_error_of_their_own(tmp_path: Path, container: str) -> None:
+    """Or they are read in part; whatever mutagen stumbles on, nothing else is raised."""
+    path = make_source(tmp_path, container)
+    whole = path.read_bytes()
+    info = probe_audio(path)
+    random = np.random.default_rng(0)
+    faults = 0
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for at in random.integers(0, min(len(whole), 4000), 6):
+            damaged[at] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            assert isinstance(read_metadata(info).tags, Tags)
+        except TagsError:
+            faults += 1
+    assert faults or container == "mp3"
+
+
+def test_several_artists_stay_several(tmp_path: Path) -> None:
+    many = Metadata(Tags(artist=("A", "B"), title=("One",)))
+    for container in CONTAINERS:
+        path = tmp_path / f"stem.{container}"
+        encode_file(path, [noise(9600)], RATE, 2, OutputFormat(container), 0, many)  # type: ignore[arg-type]
+        assert read_metadata(probe_audio(path)).tags.artist == ("A", "B")
