@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` a hard link to `source`, or a copy where there can be none; raises OSError."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, one without links, or a file that has too many
+        shutil.copyfile(source, target)
 
 
 def hash_content(path: Path) -> str:

@@ -10,6 +10,8 @@ from stemkit.audio.steps import LOWEST_RATE
 from stemkit.audio.true_peak import HighestPeak
 from stemkit.samples import Samples
 
+_LEAST_FRAMES = 65536
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -41,13 +43,24 @@ class Meter:
         self._peak = 0.0
         self._square_sum = 0.0
         self._samples = 0
+        self._held: list[Samples] = []  # short blocks cost more to measure than to keep
+        self._held_frames = 0
 
     def push(self, block: Samples) -> None:
-        """Measure `block`, (channels, frames)."""
-        if block.size == 0:
-            return
+        """Measure `block`, (channels, frames), which must not be changed afterwards."""
+        self._held.append(block)
+        self._held_frames += block.shape[1]
+        if self._held_frames >= _LEAST_FRAMES:
+            self._measure_held()
+
+    def _measure_held(self) -> None:
+        if self._held_frames:
+            self._measure(np.concatenate(self._held, axis=1))
+        self._held, self._held_frames = [], 0
+
+    def _measure(self, block: Samples) -> None:
         self._peak = max(self._peak, float(block.max()), -float(block.min()))
-        self._square_sum += float(np.sum(np.square(block, dtype=np.float64)))
+        self._square_sum += float(np.vdot(block, block))
         self._samples += block.size
         if self._loudness and self._true_peak:
             self._loudness.push(block)
@@ -55,6 +68,7 @@ class Meter:
 
     def finish(self) -> Measured:
         """Return the levels of all that was pushed, and end the stream."""
+        self._measure_held()
         mean_square = self._square_sum / self._samples if self._samples else 0.0
         return Measured(
             _decibels(self._peak),

@@ -37,7 +37,8 @@ def separate_files(
     All may be paths or URLs, such as s3://bucket/folder.
 
     An outcome is a `Done`, a `Failed`, or after `cancel.cancel()` a `Dropped`. What the ledger in
-    `output` knows as done isn't done again, and yields nothing. `progress` is called from several
+    `output` knows as done isn't done again, and yields nothing. `output_options` say what files are
+    made, tags, records and projects for other programs among it. `progress` is called from several
     threads. The work goes on only while outcomes are taken; closing the iterator stops it.
 
     Raises at once PlanError for inputs that aren't there, and OptionError, ModelError or

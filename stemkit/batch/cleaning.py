@@ -1,6 +1,7 @@
 """Removing what a killed run left behind."""
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -15,30 +16,43 @@ if TYPE_CHECKING:
 
 def recover(ledger: Ledger, output: "Place") -> None:
     """Take up what a killed run left: its jobs are interrupted, their temporary files removed."""
-    remove_partials_of([entry.targets for entry in ledger.interrupt_running()], output)
+    left = ledger.interrupt_running()
+    remove_partials_of([entry.targets | {"": entry.record_name} for entry in left], output)
 
 
 def remove_partials_of(targets: Iterable[dict[str, str]], output: "Place") -> None:
-    """Remove temporary files beside the targets of jobs, while no job runs. A store has none."""
-    if not isinstance(output, Path):
-        return
-    folders = {(output / name).parent for names in targets for name in names.values()}
-    for folder in folders:
-        for path in folder.glob(PARTIAL_PATTERN):
-            path.unlink(missing_ok=True)
+    """Remove temporary files beside the targets of jobs and in the output folder itself.
 
-
-def remove_partials(output: "Place") -> Iterator[tuple[Path, int]]:
-    """Remove every temporary file below `output`, links not followed; yield each and its bytes.
-
-    Only for a folder that no run writes to. A store has none.
+    Only while no job runs. A store has none.
     """
     if not isinstance(output, Path):
         return
-    for top, _, names in os.walk(output):
-        for name in names:
+    folders = {output} | {(output / name).parent for names in targets for name in names.values()}
+    for folder in folders:
+        for path in folder.glob(PARTIAL_PATTERN):
+            _remove(path)
+
+
+def remove_partials(output: "Place") -> Iterator[tuple[Path, int]]:
+    """Remove every temporary file and folder below `output`, links not followed.
+
+    Yields each and its bytes. Only for a folder that no run writes to. A store has none.
+    """
+    if not isinstance(output, Path):
+        return
+    for top, folders, names in os.walk(output):
+        for name in (*folders, *names):
             if fnmatch(name, PARTIAL_PATTERN):
-                path = Path(top, name)
-                size = path.lstat().st_size
-                path.unlink()
-                yield path, size
+                yield Path(top, name), _remove(Path(top, name))
+        folders[:] = [name for name in folders if not fnmatch(name, PARTIAL_PATTERN)]
+
+
+def _remove(path: Path) -> int:
+    """Remove a file, or the folder of a project that was being made; return its bytes."""
+    if path.is_symlink() or not path.is_dir():
+        size = path.lstat().st_size if path.is_symlink() or path.exists() else 0
+        path.unlink(missing_ok=True)
+        return size
+    size = sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
+    shutil.rmtree(path)
+    return size

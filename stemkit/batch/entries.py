@@ -29,8 +29,9 @@ class OutputFile:
 class Entry:
     """A row: what is known of one job.
 
-    `targets` are the files that it writes, by stem, relative to the output folder. `state` is the
-    input as it was when the job was done, `changed` when the row was last written (UTC).
+    `targets` are the files that it writes, by stem, and `record_name` that of the track's record,
+    all relative to the output folder. `state` is the input as it was when the job was done,
+    `changed` when the row was last written (UTC).
     """
 
     name: str
@@ -45,6 +46,7 @@ class Entry:
     seconds: float
     error: str
     changed: str
+    record_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,10 @@ class Driver:
     pid: int
     host: str
     since: str
+
+
+RECORD_KEY = ""
+"""Where the record's name stands among the targets of a row; no stem is called so."""
 
 
 def bind(value: object) -> object:
@@ -77,6 +83,7 @@ def to_entry(row: tuple) -> Entry:  # type: ignore[type-arg]
     if fields["status"] not in get_args(Status):
         raise ValueError(f"no status {fields['status']!r}")
     fields["targets"] = _read_targets(fields["targets"])
+    fields["record_name"] = fields["targets"].pop(RECORD_KEY, "")
     fields["outputs"] = tuple(OutputFile(**output) for output in json.loads(fields["outputs"]))
     return Entry(**fields, state=SourceState(size, mtime, sha256) if sha256 else None)
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from stemkit.batch.find import FoundFile, identify_inode
 from stemkit.errors import OptionError, PlanError
+from stemkit.tracks.record import RECORD_NAME
 
 if TYPE_CHECKING:
     from stemkit.storage.places import Place
 
 DEFAULT_TEMPLATE = "{folder}/{track}/{stem}"
-FIELDS = ("folder", "track", "stem", "model", "type")
+FIELDS = ("folder", "track", "stem", "model", "type", "number")
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Naming:
     """How outputs are named. The extension is added to what the template gives.
 
     Fields of the template: {folder}, the input's folder below the one that was given; {track}, its
-    file name without extension; {stem}; {model}; {type}, the input's extension without its dot.
+    file name without extension; {stem}; {number}, the stem's place among the stems; {model};
+    {type}, the input's extension without its dot.
     """
 
     output: "Place"
@@ -54,13 +56,15 @@ it failed or was interrupted before, its outputs were made with other settings, 
 class Job:
     """One song: the file to read, and the file to write for each stem.
 
-    `target_names` are those files by stem, relative to `output`, in POSIX form.
+    `target_names` are those files by stem, and `record_name` the file of the track's record, all
+    relative to `output`, in POSIX form.
     """
 
     source: "Place"
     output: "Place"
     target_names: dict[str, str]
     reason: Reason = "missing"
+    record_name: str = ""
 
     @property
     def name(self) -> str:
@@ -71,6 +75,11 @@ class Job:
     def targets(self) -> "dict[str, Place]":
         """The file to write for each stem."""
         return {stem: self.output / name for stem, name in self.target_names.items()}
+
+    @property
+    def record(self) -> "Place":
+        """The file of the track's record."""
+        return self.output / self.record_name
 
     def absolute(self) -> "Job":
         """Return the same job for a process with another working folder."""
@@ -138,27 +147,37 @@ def _track_of(path: "Place") -> str:
 
 
 def _render(named: _Named, stem: str, naming: Naming) -> str:
-    name = naming.template.format(
+    return PurePath(_fill_template(named, stem, naming) + naming.extension).as_posix()
+
+
+def _render_record(named: _Named, naming: Naming) -> str:
+    name = _fill_template(named, RECORD_NAME, naming)
+    mark = "" if "{stem}" in naming.template else f".{RECORD_NAME}"
+    return PurePath(f"{name}{mark}.json").as_posix()
+
+
+def _fill_template(named: _Named, stem: str, naming: Naming) -> str:
+    return naming.template.format(
         folder=named.folder.as_posix(),
         track=named.track,
         stem=stem,
+        number=naming.stems.index(stem) + 1 if stem in naming.stems else 0,
         model=naming.model,
         type=named.file.path.suffix.removeprefix("."),
     )
-    return PurePath(name + naming.extension).as_posix()
 
 
 def _make_job(named: _Named, naming: Naming) -> Job:
     names = {stem: _render(named, stem, naming) for stem in naming.stems}
     if len(set(names.values())) < len(names):
         raise PlanError(f"the stems of {named.file.path} would share an output; use {{stem}}")
-    return Job(named.file.path, naming.output, names)
+    return Job(named.file.path, naming.output, names, record_name=_render_record(named, naming))
 
 
 def check_targets(jobs: list[Job], output: "Place") -> None:
     """Raise PlanError for an output that isn't below `output`, links on the way followed."""
     for job in jobs:
-        for name in job.target_names.values():
+        for name in (*job.target_names.values(), job.record_name):
             if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
                 raise PlanError(f"the output {output}/{name} would be outside {output}")
     if isinstance(output, Path):

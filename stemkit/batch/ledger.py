@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stemkit.batch.entries import COLUMNS, Driver, Entry, Status, bind, to_entry
+from stemkit.batch.entries import COLUMNS, RECORD_KEY, Driver, Entry, Status, bind, to_entry
 from stemkit.batch.jobs import Job
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, SourceState
 from stemkit.batch.settings import Settings
@@ -51,6 +51,9 @@ CREATE INDEX by_status ON jobs (status);
 CREATE TABLE files (
     path TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL
 ) WITHOUT ROWID;
+"""
+_RECORDS = """
+CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID
 """
 
 
@@ -174,6 +177,24 @@ class Ledger:
             case Dropped():
                 self._update(outcome.job, "interrupted")
 
+    def records(self) -> Iterator[str]:
+        """Yield the records that are kept here of jobs that are done, in the order of their names.
+
+        One at a time: a library's don't fit in memory.
+        """
+        names = [name for (name,) in self._ask(
+            "SELECT name FROM records JOIN jobs USING (name) WHERE status = 'done' ORDER BY name"
+        )]  # fmt: skip
+        for name in names:
+            yield from (record for (record,) in self._find_record(name))
+
+    def find_record(self, name: str) -> str:
+        """Return the record of a job, empty where none is kept here."""
+        return next((record for (record,) in self._find_record(name)), "")
+
+    def _find_record(self, name: object) -> list[tuple]:  # type: ignore[type-arg]
+        return self._ask("SELECT record FROM records WHERE name = ?", name)
+
     def refresh(self, name: str, state: SourceState) -> None:
         """Note that an input whose size or mtime is another now has the same content."""
         self._ask(
@@ -213,6 +234,8 @@ class Ledger:
             done.source.size_bytes, done.source.mtime_ns, done.source.sha256, json.dumps(outputs),
             done.audio_seconds, done.seconds, _now(), done.job.name,
         )  # fmt: skip
+        if done.record:
+            self._ask("INSERT OR REPLACE INTO records VALUES (?, ?)", done.job.name, done.record)
 
     def _update(self, job: Job, status: Status, error: str = "", seconds: float = 0) -> None:
         self._ask(
@@ -232,6 +255,8 @@ class Ledger:
         elif version > _VERSION:
             raise LedgerError(f"the ledger {self.path} is of a newer stemkit (version {version}, "
                               f"this one reads {_VERSION}); update stemkit")  # fmt: skip
+        if writable:
+            self._ask(_RECORDS)
         faults = self._ask("PRAGMA quick_check(1)")
         if faults != [("ok",)]:
             raise sqlite3.DatabaseError(faults[0][0])
@@ -311,7 +336,8 @@ def _read_copy(path: Path, journal: Path) -> sqlite3.Connection:
 
 
 def _targets_of(job: Job) -> str:
-    return json.dumps(job.target_names)
+    record = {RECORD_KEY: job.record_name} if job.record_name else {}
+    return json.dumps(job.target_names | record)
 
 
 def _now() -> str:

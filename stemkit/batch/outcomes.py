@@ -23,9 +23,9 @@ class SourceState:
 class Written:
     """An output file and the audio in it.
 
-    `frames` and `peak` (1 is full scale) are of the stem before `gain_db` was added to it; loudness
-    and true peak are as written, where the preset sets a level. See `audio.stems.StemOutput`. Of a
-    file of an earlier run only its bytes are known.
+    `frames` and `peak` (1 is full scale) are of the stem before `gain_db` was added to it; the
+    other levels are as written. `is_levelled` is whether the preset set its level. See
+    `audio.stems.StemOutput`. Of a file of an earlier run only its bytes are known.
     """
 
     stem: str
@@ -37,6 +37,9 @@ class Written:
     gain_db: float | None = None
     loudness_lufs: float | None = None
     true_peak_db: float | None = None
+    energy_db: float | None = None
+    peak_db: float | None = None
+    is_levelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class Done:
     """A song whose outputs are all there; `seconds` is the time it took.
 
     `twin_of` is the input whose outputs these are linked to or copied from, if nothing was
-    separated since that one has the same content.
+    separated since that one has the same content. `warnings` are lines on what went less well than
+    it could. `record` is the track's record, as JSON, if one is kept.
     """
 
     job: Job
@@ -53,6 +57,8 @@ class Done:
     audio_seconds: float
     seconds: float
     twin_of: "Place | None" = None
+    warnings: tuple[str, ...] = ()
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,7 +252,8 @@ def _find_done(
     for entry in finished:
         if entry.state is None or entry.state.sha256 != content:
             continue
-        before = Job(parse_place(entry.source), job.output, entry.targets)
+        source = parse_place(entry.source)
+        before = Job(source, job.output, entry.targets, record_name=entry.record_name)
         targets = before.targets.items()
         as_written = all(
             _is_as_written(before.target_names[stem], target, listing.size_of(target) or 0, ledger)

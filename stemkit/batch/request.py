@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from stemkit.audio.encode import BIT_DEPTHS, Container, OutputFormat
 from stemkit.audio.wav import BitDepth
+from stemkit.batch.handing import check_handoffs
 from stemkit.batch.jobs import DEFAULT_TEMPLATE, Naming
-from stemkit.batch.treatment import Treatment
+from stemkit.batch.treatment import Provenance, Treatment
 from stemkit.effects.preset import check_plugins, check_stems
 from stemkit.errors import OptionError
+from stemkit.handoff.kinds import Handoff
 from stemkit.separation.options import EngineOptions
 from stemkit.separation.stems import choose_recipes
 from stemkit.weights.sources import read_sources
@@ -25,11 +27,18 @@ APPLY_TEMPLATE = "{folder}/{track}"
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What outputs are and how they are named; None: as the preset says, or else the default."""
+    """What outputs are and how they are named; None: as the preset says, or else the default.
+
+    `keep_tags` is whether they say what the song's file does, `provenance` where the records of
+    tracks go, and `handoffs` which programs projects are made for.
+    """
 
     container: Container | None = None
     bit_depth: BitDepth | None = None
     name_template: str | None = None
+    keep_tags: bool = True
+    provenance: Provenance = "track"
+    handoffs: tuple[Handoff, ...] = ()
 
 
 def request_separation(
@@ -62,7 +71,12 @@ def request_separation(
     output_format = _choose_format(options, preset.output if preset else None)
     template = options.name_template or DEFAULT_TEMPLATE
     naming = Naming(output, names, output_format.extension, Path(model).stem, template)
-    return naming, Treatment(output_format, model, engine_options, preset, allow_plugins)
+    treatment = Treatment(
+        output_format, model, engine_options, preset, allow_plugins,
+        options.keep_tags, options.provenance, options.handoffs,
+    )  # fmt: skip
+    check_handoffs(treatment, output)
+    return naming, treatment
 
 
 def request_application(
@@ -78,7 +92,13 @@ def request_application(
     output_format = _choose_format(options, preset.output)
     template = options.name_template or APPLY_TEMPLATE
     naming = Naming(output, preset.outputs, output_format.extension, "", template)
-    return naming, Treatment(output_format, preset=preset, allow_plugins=allow_plugins)
+    return naming, Treatment(
+        output_format,
+        preset=preset,
+        allow_plugins=allow_plugins,
+        keep_tags=options.keep_tags,
+        provenance=options.provenance,
+    )
 
 
 def _choose_format(options: OutputOptions, preset: "OutputSettings | None") -> OutputFormat:

@@ -16,9 +16,10 @@ from stemkit.batch.jobs import Job, Naming, Reason, check_targets, name_jobs
 from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress, Tell
 from stemkit.batch.plan import Plan, plan_run
+from stemkit.batch.recording import find_record, publish_run_record
 from stemkit.batch.settings import Settings, describe_treatment, restore_treatment
 from stemkit.batch.treatment import Treatment
-from stemkit.batch.twins import link_twin
+from stemkit.batch.twins import describe_twin, link_twin
 from stemkit.batch.worker import Work, treat_job
 from stemkit.errors import PlanError, StemkitError
 from stemkit.spreading.spread import Lost, Spreading, spread
@@ -97,8 +98,8 @@ def run_batch(
                     yield from (Failed(Job(p, output, {}), str(error)) for p in found.fresh)
                     continue
                 yield from _announce(plan, output, announce)
-                run = _Run(batch.treatment, crew, ledger, settings.fingerprint)
-                yield from run.carry_out(plan)
+                yield from _Run(batch.treatment, crew, ledger, settings).carry_out(plan)
+                publish_run_record(ledger, output)
 
 
 def run_left(
@@ -113,7 +114,8 @@ def run_left(
         recover(ledger, output)
         left: dict[str, list[Job]] = {}
         for entry in ledger.entries(*_REASONS):
-            job = Job(parse_place(entry.source), output, entry.targets, _REASONS[entry.status])
+            source, reason = parse_place(entry.source), _REASONS[entry.status]
+            job = Job(source, output, entry.targets, reason, entry.record_name)
             left.setdefault(entry.fingerprint, []).append(job)
         songs = sum(ledger.count().values())
         for fingerprint, jobs in left.items():
@@ -128,8 +130,8 @@ def run_left(
                 yield from (Failed(job, str(error)) for job in jobs)
                 continue
             ledger.note_settings(settings)
-            run = _Run(treatment, crew, ledger, settings.fingerprint)
-            yield from run.carry_out(plan)
+            yield from _Run(treatment, crew, ledger, settings).carry_out(plan)
+        publish_run_record(ledger, output)
 
 
 def _announce(plan: Plan, output: "Place", announce: Callable[[Plan], None]) -> Iterator[Outcome]:
@@ -145,7 +147,7 @@ class _Run:
     treatment: Treatment
     crew: Crew
     ledger: Ledger
-    fingerprint: str
+    settings: Settings
     _handed_out: dict[str, Job] = field(default_factory=dict)  # by name
     _bereaved: list[Job] = field(default_factory=list)  # whose twin failed
     _errors: list[Exception] = field(default_factory=list)  # that telling raised
@@ -163,7 +165,7 @@ class _Run:
         """Yield the outcome of each job of a plan, once the ledger knows it."""
         if not any(plan.all_jobs()):  # no worker is needed
             return
-        self.ledger.expect(plan.all_jobs(), self.fingerprint)
+        self.ledger.expect(plan.all_jobs(), self.settings.fingerprint)
         stop_file = self.ledger.path.absolute().with_name("stop")
         stop_file.unlink(missing_ok=True)
         try:
@@ -185,10 +187,11 @@ class _Run:
 
     def _spread(self, plan: Plan, stop: Cancel) -> Iterator[Outcome]:
         crew = self.crew
-        work = Work(self.treatment if self._is_here else self.treatment.absolute(), stop)
+        treatment = self.treatment if self._is_here else self.treatment.absolute()
+        work = Work(treatment, stop, settings=self.settings)
         if self._in_threads:  # as many as ever: the shape of the work may show in the last bit
             workers = min(count_workers(crew.spreading), plan.songs)
-            work = Work(self.treatment, crew.cancel, workers, self._tell)
+            work = Work(treatment, crew.cancel, workers, self._tell, self.settings)
         jobs = self._hand_out(plan)
         results = spread(partial(treat_job, work), jobs, crew.spreading, crew.cancel.cancel)
         with closing(results):
@@ -208,7 +211,7 @@ class _Run:
         for job in plan.jobs:
             if self.crew.cancel.is_set():
                 return
-            self.ledger.begin(job, self.fingerprint)
+            self.ledger.begin(job, self.settings.fingerprint)
             if not self._in_threads:
                 self._tell(Progress(job, 0.0, None))
             self._handed_out[job.name] = job
@@ -240,9 +243,13 @@ class _Run:
 
     def _settle_twin(self, job: Job, outcome: Outcome) -> Outcome:
         """Record what becomes of a job whose content is that of another, by the other's outcome."""
-        self.ledger.begin(job, self.fingerprint)
+        self.ledger.begin(job, self.settings.fingerprint)
         match outcome:
             case Done():
-                return self._settle(link_twin(job, outcome))
+                linked = link_twin(job, outcome)
+                if isinstance(linked, Done):
+                    record = find_record(outcome, self.ledger)
+                    linked = describe_twin(linked, record, self.treatment)
+                return self._settle(linked)
             case _:
                 return self._settle(Dropped(job))

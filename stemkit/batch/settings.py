@@ -20,7 +20,7 @@ _WITHOUT_EFFECT = ("batch_size",)
 
 @dataclass(frozen=True)
 class Settings:
-    """What a treatment's outputs depend on, and where its files were, as JSON objects."""
+    """What a treatment's outputs depend on, and what else it takes to do it again, as JSON."""
 
     effective: str
     places: str
@@ -42,11 +42,14 @@ def describe_treatment(treatment: Treatment) -> Settings:
         "options": {name: options[name] for name in options if name not in _WITHOUT_EFFECT},
         "preset": preset and preset.to_toml(),
         "preset_files": preset and hash_preset_files(preset),
+        "tags": treatment.keep_tags,
     }
     places = {
         "model": str(model.absolute()) if isinstance(model, Path) else model,
         "preset": preset and preset.place,
         "preset_folder": preset and preset.folder and str(preset.folder.absolute()),
+        "provenance": treatment.provenance,
+        "handoffs": treatment.handoffs,
     }
     return Settings(json.dumps(effective, sort_keys=True), json.dumps(places, sort_keys=True))
 
@@ -70,6 +73,9 @@ def restore_treatment(settings: Settings | None, *, allow_plugins: bool = False)
             fields["preset"]
             and parse_preset(fields["preset"], places["preset"], folder and Path(folder)),
             allow_plugins,
+            fields.get("tags", True),
+            places.get("provenance", "off"),
+            tuple(places.get("handoffs", ())),
         )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise LedgerError(f"the ledger's settings can't be used again ({error!r})") from error

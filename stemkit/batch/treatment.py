@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from stemkit.audio.encode import OutputFormat
 from stemkit.effects.schema import Preset
+from stemkit.handoff.kinds import Handoff
 from stemkit.separation.options import EngineOptions
 from stemkit.weights.sources import as_path
+
+Provenance = Literal["track", "run", "off"]
+"""Where the records of tracks are: beside each one's stems, in one file of the run, or nowhere."""
 
 
 @dataclass(frozen=True)
@@ -14,6 +19,8 @@ class Treatment:
     """What is done to each song, separated, sent through a preset, written.
 
     Without a model nothing is separated, and the preset's mix chain takes the song itself.
+    `keep_tags` is whether outputs say what the song's file does, and `handoffs` are the programs
+    that projects are made for.
     """
 
     output_format: OutputFormat
@@ -21,6 +28,9 @@ class Treatment:
     engine_options: EngineOptions = field(default_factory=EngineOptions)
     preset: Preset | None = None
     allow_plugins: bool = False
+    keep_tags: bool = True
+    provenance: Provenance = "track"
+    handoffs: tuple[Handoff, ...] = ()
 
     def absolute(self) -> "Treatment":
         """Return the same treatment for a process with another working folder."""

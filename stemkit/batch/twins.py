@@ -1,19 +1,21 @@
 """Outputs of a song that was separated under another name: linked, or else copied."""
 
-import os
-import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stemkit.batch.handing import hand_off_job
 from stemkit.batch.jobs import Job
 from stemkit.batch.outcomes import Done, Failed, Written
+from stemkit.batch.recording import record_twin, write_record
+from stemkit.batch.treatment import Treatment
 from stemkit.errors import EncodeError, StemkitError
-from stemkit.files import hash_content, replace_file
+from stemkit.files import hash_content, link_or_copy, replace_file
 from stemkit.storage.listing import stat_place
 from stemkit.storage.transfer import fetched, published
+from stemkit.tracks.record import TrackRecord
 
 if TYPE_CHECKING:
     from stemkit.storage.places import Place
@@ -40,6 +42,23 @@ def link_twin(job: Job, done: Done) -> Done | Failed:
     return Done(job, state, outputs, done.audio_seconds, seconds, twin_of=done.job.source)
 
 
+def describe_twin(done: Done, record: TrackRecord | None, treatment: Treatment) -> Done | Failed:
+    """Return `done`, a twin, with its own record and projects, made of the other's `record`."""
+    if record is None or treatment.provenance == "off" or not done.job.record_name:
+        return done
+    job, own = done.job, record_twin(done.job, record, treatment)
+    try:
+        if treatment.provenance == "run":
+            return replace(done, record=own.model_dump_json())
+        with published({"record": job.record}) as files:
+            write_record(files["record"], own)
+    except (OSError, StemkitError) as error:
+        return Failed(job, str(error))
+    if isinstance(job.source, Path):
+        return replace(done, warnings=tuple(hand_off_job(job, job.source, own, treatment)))
+    return done
+
+
 def _refuse_folders(targets: "Iterable[Place]") -> None:
     """Raise EncodeError for a folder where a file is to be, before any file takes its name."""
     for target in targets:
@@ -52,12 +71,5 @@ def _link(output: Written, target: "Place") -> Written:
         if hash_content(source) != output.sha256:
             raise EncodeError(f"{output.path} isn't what was written any more; run again")
         with published({output.stem: target}) as files:
-            replace_file(files[output.stem], lambda temporary: _link_or_copy(source, temporary))
+            replace_file(files[output.stem], lambda temporary: link_or_copy(source, temporary))
     return replace(output, path=target)
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)

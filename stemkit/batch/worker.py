@@ -2,15 +2,20 @@
 
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stemkit.audio.decode import AudioReader
 from stemkit.audio.info import AudioInfo
+from stemkit.audio.levels import Level
+from stemkit.audio.meter import Measured, Meter
 from stemkit.audio.stems import StemOutput, StemsWriter
+from stemkit.audio.tags.metadata import Metadata
+from stemkit.audio.tags.read import read_metadata
 from stemkit.batch.cancel import Cancel
+from stemkit.batch.handing import hand_off_job
 from stemkit.batch.jobs import Job
 from stemkit.batch.outcomes import (
     Done,
@@ -22,9 +27,17 @@ from stemkit.batch.outcomes import (
     Tell,
     Written,
 )
+from stemkit.batch.recording import (
+    Heard,
+    describe_program,
+    make_record,
+    readable_name,
+    write_record,
+)
+from stemkit.batch.settings import Settings
 from stemkit.batch.studio import Studio, open_studio
 from stemkit.batch.treatment import Treatment
-from stemkit.errors import DecodeError, PlanError, StemkitError
+from stemkit.errors import DecodeError, PlanError, StemkitError, TagsError
 from stemkit.files import hash_content
 from stemkit.samples import Samples
 from stemkit.storage.listing import StoredFile, stat_place
@@ -33,18 +46,22 @@ from stemkit.storage.transfer import fetched, published
 if TYPE_CHECKING:
     from stemkit.storage.places import Place
 
+_RECORD = "/record"
+"""What a job's record is called among its files; no stem is called so."""
+
 
 @dataclass(frozen=True)
 class Work:
     """What a worker is to know besides the job. Without `tell` it is plain data that travels.
 
-    `workers` is how many jobs this process treats at once.
+    `workers` is how many jobs this process treats at once. Without `settings` no records are made.
     """
 
     treatment: Treatment
     cancel: Cancel
     workers: int = 1
     tell: Tell | None = None
+    settings: Settings | None = None
 
 
 def treat_job(work: Work, job: Job) -> Outcome:
@@ -73,9 +90,11 @@ def _treat(work: Work, job: Job, studio: Studio, began: float) -> Done:
     if work.cancel.is_set():
         raise _StopError
     before = stat_place(job.source)
-    with fetched(job.source) as source, published(job.targets) as targets:
+    with fetched(job.source) as source, published(_list_files(work, job)) as files:
+        record_path = files.pop(_RECORD, None)
         state = SourceState(before.size_bytes, before.mtime_ns, _hash_source(source))
         with AudioReader(source) as reader, studio.borrow_renderer() as renderer:
+            metadata, warnings = _read_metadata(work, reader.info)
             follower = _Follower(work, job, reader.info)
             rate, channels = reader.info.sample_rate, reader.info.channels
             outputs = studio.separate(follower.watch(reader.blocks()), rate)
@@ -83,14 +102,53 @@ def _treat(work: Work, job: Job, studio: Studio, began: float) -> Done:
             if renderer is not None:
                 outputs = renderer.render(outputs, rate, channels)
                 channels, levels = renderer.channels_out(channels), renderer.levels
-            output_format = work.treatment.output_format
-            with StemsWriter(targets, rate, channels, output_format, levels) as writer:
+            output_format, said = work.treatment.output_format, _label(work, job, metadata)
+            with StemsWriter(files, rate, channels, output_format, levels, said) as writer:
                 for blocks in outputs:
                     writer.write(blocks)
                 _require_unchanged(job.source, before)
                 written = writer.finish()
-        files = tuple(_describe(output, job) for output in written.values())
-    return Done(job, state, files, follower.seconds, time.perf_counter() - began)
+        described = tuple(_describe(output, job, levels) for output in written.values())
+        record = None
+        if work.settings is not None:
+            heard = Heard(reader.info, follower.frames, follower.finish(), metadata)
+            record = make_record(
+                job, state, heard, described, channels, work.treatment, work.settings, warnings
+            )
+            if record_path is not None:
+                write_record(record_path, record)
+            warnings += hand_off_job(job, source, record, work.treatment)
+    kept = record.model_dump_json() if record and work.treatment.provenance == "run" else ""
+    return Done(
+        job, state, described, follower.seconds, time.perf_counter() - began,
+        warnings=tuple(warnings), record=kept,
+    )  # fmt: skip
+
+
+def _list_files(work: Work, job: Job) -> "dict[str, Place]":
+    """Return the files that a job makes, its record among them if it has one of its own."""
+    if work.settings is None or work.treatment.provenance != "track" or not job.record_name:
+        return job.targets
+    return job.targets | {_RECORD: job.record}
+
+
+def _read_metadata(work: Work, info: AudioInfo) -> tuple[Metadata, list[str]]:
+    """Return what the song's file says, and what is wrong with that: a song isn't lost over it."""
+    try:
+        return read_metadata(info), []
+    except TagsError as error:
+        return Metadata(), [str(error)] if work.treatment.keep_tags else []
+
+
+def _label(work: Work, job: Job, metadata: Metadata) -> dict[str, Metadata]:
+    """Return what the file of each stem says."""
+    if not work.treatment.keep_tags:
+        return {}
+    program = describe_program(work.treatment)
+    return {
+        stem: metadata.for_stem(stem, readable_name(job.source.stem), program)
+        for stem in job.target_names
+    }
 
 
 class _Follower:
@@ -102,18 +160,24 @@ class _Follower:
         self._rate = info.sample_rate
         self._total = None if info.frames is None else info.frames / info.sample_rate
         self.seconds = 0.0
+        self.frames = 0
+        self._meter = Meter(info.sample_rate, info.channels)
         self._tell()
 
     def watch(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
         """Yield the blocks as they come."""
-        frames = 0
         for block in blocks:
             if self._work.cancel.is_set():
                 raise _StopError
             yield block
-            frames += block.shape[1]
-            self.seconds = frames / self._rate
+            self._meter.push(block)
+            self.frames += block.shape[1]
+            self.seconds = self.frames / self._rate
             self._tell()
+
+    def finish(self) -> Measured:
+        """Return the levels of the song."""
+        return self._meter.finish()
 
     def _tell(self) -> None:
         if self._work.tell is not None:
@@ -139,7 +203,7 @@ def _require_unchanged(source: "Place", before: StoredFile) -> None:
         raise DecodeError(f"{source.name!r} changed while it was read; run again once it is whole")
 
 
-def _describe(output: StemOutput, job: Job) -> Written:
+def _describe(output: StemOutput, job: Job, levels: Mapping[str, Level]) -> Written:
     return Written(
         output.stem,
         job.targets[output.stem],
@@ -148,8 +212,11 @@ def _describe(output: StemOutput, job: Job) -> Written:
         output.frames,
         output.peak,
         output.gain_db,
-        output.loudness_lufs,
-        output.true_peak_db,
+        output.levels.loudness_lufs,
+        output.levels.true_peak_db,
+        output.levels.energy_db,
+        output.levels.peak_db,
+        output.stem in levels,
     )
 
 

@@ -59,9 +59,9 @@ class ProgressEvent:
 class OutputFields:
     """A file that was written.
 
-    `frames` and `peak` (1 is full scale) are of the stem before `gain_db`; `loudness_lufs` and
-    `true_peak_db` as written, null where no preset sets a level. Of a file that was linked to one
-    of an earlier run only `stem`, `path`, `size_bytes` and `sha256` are known.
+    `frames` and `peak` (1 is full scale) are of the stem before `gain_db`; the other levels as
+    written, null for silence. `is_levelled` is whether a preset set the level. Of a file that was
+    linked to one of an earlier run only `stem`, `path`, `size_bytes` and `sha256` are known.
     """
 
     stem: str
@@ -73,13 +73,18 @@ class OutputFields:
     gain_db: float | None
     loudness_lufs: float | None
     true_peak_db: float | None
+    energy_db: float | None
+    peak_db: float | None
+    is_levelled: bool
 
 
 @dataclass(frozen=True)
 class DoneEvent:
     """A song all of whose outputs are there; `seconds` is the time it took.
 
-    `twin_of` is the song with the same content whose outputs these are, with --dedupe.
+    `twin_of` is the song with the same content whose outputs these are, with --dedupe. `warnings`
+    are lines on what went less well than it could: tags that can't be read, a project that could
+    not be made.
     """
 
     source: str
@@ -87,6 +92,7 @@ class DoneEvent:
     seconds: float
     outputs: list[OutputFields]
     twin_of: str | None
+    warnings: list[str]
     event: Literal["done"] = "done"
 
 

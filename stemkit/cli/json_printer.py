@@ -48,7 +48,8 @@ class JsonPrinter:
         outputs = [_describe_output(output) for output in outcome.outputs]
         audio_seconds, seconds = round(outcome.audio_seconds, 6), round(outcome.seconds, 3)
         twin_of = None if outcome.twin_of is None else str(outcome.twin_of)
-        _print(events.DoneEvent(source, audio_seconds, seconds, outputs, twin_of))
+        warnings = list(outcome.warnings)
+        _print(events.DoneEvent(source, audio_seconds, seconds, outputs, twin_of, warnings))
 
     def failed(self, outcome: "Failed") -> None:
         source = str(outcome.job.source)

@@ -50,6 +50,8 @@ class LinePrinter:
         folder = next(iter(outcome.job.targets.values())).parent
         how = f"as {outcome.twin_of}" if outcome.twin_of else _speed(outcome)
         self._say(f"{outcome.job.source} -> {folder} ({how})")
+        for warning in outcome.warnings:
+            click.echo(printable(f"warning: {outcome.job.source}: {warning}"), err=True)
         for line in _describe_levels(outcome.outputs):
             self._say(f"  {line}")
         if self._verbose:
@@ -85,10 +87,12 @@ def _describe_output(output: "Written") -> str:
 
 def _describe_levels(outputs: "tuple[Written, ...]") -> Iterator[str]:
     """Yield what was done to the level of a song's outputs, nothing where nothing was."""
-    levelled = [output for output in outputs if output.true_peak_db is not None]
+    levelled = [output for output in outputs if output.is_levelled]
     for gain_db in {output.gain_db or 0 for output in outputs if output not in levelled} - {0}:
         yield f"turned down by {-gain_db:.2f} dB, all stems alike, so as not to clip"
     for output in levelled:
+        if output.true_peak_db is None:  # silence
+            continue
         loudness = "" if output.loudness_lufs is None else f"{output.loudness_lufs:.1f} LUFS, "
         yield (
             f"{output.stem}: {output.gain_db:+.1f} dB to {loudness}"

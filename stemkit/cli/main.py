@@ -1,6 +1,7 @@
 """`stemkit`: the group of commands, and what becomes of an error."""
 
 import contextlib
+import os
 import signal
 import sys
 from types import FrameType
@@ -11,16 +12,20 @@ import click
 from stemkit import __version__
 from stemkit.cli.apply import apply
 from stemkit.cli.clean import clean
+from stemkit.cli.handoff import handoff
 from stemkit.cli.models import models
 from stemkit.cli.presets import presets
 from stemkit.cli.retry import retry
 from stemkit.cli.separate import separate
-from stemkit.cli.show_events import events
+from stemkit.cli.show_events import events, provenance
 from stemkit.cli.status import status
 from stemkit.cli.train import train
 from stemkit.errors import OptionError, PlanError, PresetError, StemkitError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+# NumPy's own threads, which only multiply small matrices here, would spin beside torch's.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -31,10 +36,12 @@ def stemkit() -> None:
 
 stemkit.add_command(separate)
 stemkit.add_command(apply)
+stemkit.add_command(handoff)
 stemkit.add_command(status)
 stemkit.add_command(retry)
 stemkit.add_command(clean)
 stemkit.add_command(events)
+stemkit.add_command(provenance)
 stemkit.add_command(models)
 stemkit.add_command(presets)
 stemkit.add_command(train)

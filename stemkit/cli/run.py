@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from stemkit.cli.places import PlaceType, read_place
-from stemkit.cli.report import Report, open_report
+from stemkit.cli.report import (
+    ALL_DONE,
+    INTERRUPTED,
+    NOTHING_TO_DO,
+    SOME_FAILED,
+    Report,
+    open_report,
+)
 from stemkit.cli.signals import cancel_on_signals
 
 if TYPE_CHECKING:
@@ -24,11 +31,11 @@ if TYPE_CHECKING:
     from stemkit.batch.outcomes import Outcome
     from stemkit.batch.request import OutputOptions
     from stemkit.batch.run import Batch, Crew
-    from stemkit.batch.treatment import Treatment
+    from stemkit.batch.treatment import Provenance, Treatment
     from stemkit.spreading.spread import Backend, Spreading
     from stemkit.storage.places import Place
 
-FORMATS = ("wav", "flac", "mp3", "ogg", "opus", "m4a")
+FORMATS = ("wav", "flac", "aiff", "mp3", "ogg", "opus", "m4a")
 BACKENDS = ("threading", "loky", "dask", "ray")
 
 INPUTS = click.argument("inputs", nargs=-1, type=PlaceType(), metavar="INPUT...")
@@ -68,10 +75,16 @@ _RUN_OPTIONS = (
     click.option("--format", "container", type=click.Choice(FORMATS),
                  help="[default: the preset's, or wav]"),
     click.option("--bit-depth", type=click.Choice(["16", "24", "32f"]),
-                 help="Of wav and flac.  [default: the preset's, or 24]"),
+                 help="Of wav, flac and aiff.  [default: the preset's, or 24]"),
     click.option("--name-template", metavar="T",
-                 help="Of {folder}, {track}, {stem}, {model}, and {type}, the input's extension.  "
+                 help="Of {folder}, {track}, {stem}, {number}, {model}, and {type}, the input's "
+                 "extension.  "
                  "[default: {folder}/{track}/{stem}, for apply {folder}/{track}]"),
+    click.option("--no-tags", is_flag=True,
+                 help="Write the samples alone: no titles, covers, markers, no bext chunk."),
+    click.option("--provenance", type=click.Choice(["track", "run", "off"]), default="track",
+                 show_default=True, help="Keep hashes, settings and levels in a JSON file beside "
+                 "each track's stems, or in one file for all."),
     click.option("--overwrite", is_flag=True, help="Do again what is done."),
     click.option("--dedupe", is_flag=True,
                  help="Do files of one content once, and link or copy the outputs."),
@@ -93,6 +106,8 @@ class RunOptions:
     container: "Container | None"
     bit_depth: "BitDepth | None"
     name_template: str | None
+    no_tags: bool
+    provenance: "Provenance"
     overwrite: bool
     dedupe: bool
     watch: bool
@@ -110,7 +125,9 @@ class RunOptions:
         """What outputs are and how they are named."""
         from stemkit.batch.request import OutputOptions
 
-        return OutputOptions(self.container, self.bit_depth, self.name_template)
+        return OutputOptions(
+            self.container, self.bit_depth, self.name_template, not self.no_tags, self.provenance
+        )
 
 
 def add_options(
@@ -166,13 +183,28 @@ def carry_out(
     with open_report(as_json=run.as_json, quiet=run.quiet, verbose=run.verbose) as report:
         if run.dry_run:
             return _show(_find(inputs, run), batch, report)
-        return follow(
+        code = follow(
             lambda crew: run_batch(
                 _find_rounds(inputs, run, crew.cancel), batch, crew, report.plan
             ),
             spreading,
             report,
         )
+    return code if code == INTERRUPTED else _complete_handoffs(treatment, run, code)
+
+
+def _complete_handoffs(treatment: "Treatment", run: RunOptions, code: int) -> int:
+    """Make the projects of songs that were done before, and those of all songs together."""
+    if not treatment.handoffs or not isinstance(run.output, Path) or not run.output.is_dir():
+        return code
+    from stemkit.batch.handing import complete_handoffs
+    from stemkit.cli.handoff import tell_handoffs
+
+    handed_off = complete_handoffs(run.output, treatment.handoffs)
+    made, faults = tell_handoffs(handed_off, quiet=run.quiet or run.as_json)
+    if faults:
+        return SOME_FAILED
+    return ALL_DONE if made and code == NOTHING_TO_DO else code
 
 
 def follow(

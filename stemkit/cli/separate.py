@@ -1,5 +1,6 @@
 """`stemkit separate`: songs in, stems out, or what a preset makes of them."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ def _read_batch_size(context: click.Context, option: click.Parameter, value: str
               "[default: all that the model gives]")  # fmt: skip
 @click.option("-p", "--preset", "preset_name", metavar="NAME|FILE",
               help="Treat and mix the stems; see `stemkit presets list`.")  # fmt: skip
+@click.option("--handoff", "handoffs", metavar="LIST", help="Make projects for other programs: "
+              "reaper, ardour, dawproject, audacity, bwf, ni-stems.")  # fmt: skip
 @preset_options
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
@@ -47,6 +50,7 @@ def separate(
     model: str | None,
     stems: str | None,
     preset_name: str | None,
+    handoffs: str | None,
     preset_dirs: tuple[Path, ...],
     allow_plugins: bool,
     device: "DeviceName",
@@ -63,14 +67,16 @@ def separate(
     Exit codes: 0 all done, 1 some failed, 2 wrong usage, 3 nothing to do, 130 interrupted.
     """
     from stemkit.batch.request import request_separation
+    from stemkit.handoff.kinds import read_handoffs
     from stemkit.separation.options import EngineOptions
 
     preset = _read_preset(preset_name, preset_dirs, stems) if preset_name else None
     options = EngineOptions(
         _split(stems), device, precision, batch_size, segment_seconds, overlap_seconds
     )
+    outputs = dataclasses.replace(run.outputs, handoffs=read_handoffs(handoffs) if handoffs else ())
     naming, treatment = request_separation(
-        run.output, run.outputs, model, preset, options, allow_plugins=allow_plugins
+        run.output, outputs, model, preset, options, allow_plugins=allow_plugins
     )
     return carry_out(inputs, naming, treatment, run)
 

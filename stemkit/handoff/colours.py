@@ -39,4 +39,5 @@ _OTHERS = (
 
 def colour_of(stem: str) -> Colour:
     """Return a stem's colour; the same name always has the same one."""
-    return _STEMS.get(stem) or _OTHERS[zlib.crc32(stem.encode()) % len(_OTHERS)]
+    number = zlib.crc32(stem.encode(errors="surrogatepass"))
+    return _STEMS.get(stem) or _OTHERS[number % len(_OTHERS)]

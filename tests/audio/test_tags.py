@@ -7,7 +7,7 @@ import pytest
 
 from stemkit.audio.encode import OutputFormat, encode_file
 from stemkit.audio.probe import probe_audio
-from stemkit.audio.tags.metadata import Metadata, Tags
+from stemkit.audio.tags.metadata import TEXTS, Marker, Metadata, Picture, Tags, clean
 from stemkit.audio.tags.read import read_metadata
 from stemkit.errors import TagsError
 from tests.audio.audiofiles import noise, read, write
@@ -89,3 +89,61 @@ def test_several_artists_stay_several(tmp_path: Path) -> None:
         path = tmp_path / f"stem.{container}"
         encode_file(path, [noise(9600)], RATE, 2, OutputFormat(container), 0, many)  # type: ignore[arg-type]
         assert read_metadata(probe_audio(path)).tags.artist == ("A", "B")
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_odd_tags_never_cost_a_file(tmp_path: Path, container: str) -> None:
+    """Whatever a song says, its stems are written, and say what the container can hold of it."""
+    random = np.random.default_rng(0)
+    letters = [
+        "a",
+        "\n",
+        "\t",
+        "\0",
+        "\x1b",
+        "=",
+        ";",
+        "/",
+        "\ufeff",
+        "\u202e",
+        "é",
+        "字",
+        "🎺",
+        '"',
+    ]
+    path = tmp_path / f"stem.{container}"
+    for _ in range(5):
+        texts = {
+            name: clean(["".join(random.choice(letters, random.integers(9))) for _ in range(2)])
+            for name in TEXTS
+        }
+        picture = Picture(bytes(random.integers(20)), "image/x-odd", int(random.integers(21)), "d")
+        markers = tuple(Marker(at, "".join(random.choice(letters, 3))) for at in range(3))
+        odd = Metadata(Tags(**texts, pictures=(picture, picture)), markers, 2**64 - 1, "x\ny", "z")
+        encode_file(path, [noise(9600)], RATE, 2, OutputFormat(container), 0, odd)  # type: ignore[arg-type]
+        found = read_metadata(probe_audio(path))
+        assert read(path).shape == (2, 9600)
+        if container not in ("m4a", "mp3") and texts["title"]:
+            assert found.tags.title == texts["title"]
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_much_of_everything_is_no_fault(tmp_path: Path, container: str) -> None:
+    """A cover of 17 MB, which FLAC can't hold, 300 markers, which an ID3 list can't count."""
+    picture = Picture(bytes(2**24 + 2**20 if container == "flac" else 2**18), "image/png")
+    many = tuple(Marker(30 * number, f"m{number}") for number in range(300))
+    much = Metadata(Tags(comment=("x" * 100_000,), pictures=(picture,)), many, 0, "", "z")
+    path = tmp_path / f"stem.{container}"
+    encode_file(path, [noise(9600)], RATE, 2, OutputFormat(container), 0, much)  # type: ignore[arg-type]
+    found = read_metadata(probe_audio(path))
+    assert found.tags.comment == much.tags.comment
+    assert len(found.markers) == 300
+    assert len(found.tags.pictures) == (container != "flac")
+
+
+def test_markers_behind_the_end_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "song.wav"
+    marks = (Marker(0, "a"), Marker(100, "b", 10**6), Marker(9600, "c"), Marker(9601, "d"))
+    encode_file(path, [noise(9600)], RATE, 2, OutputFormat("wav"), 0, Metadata(markers=marks))
+    found = read_metadata(probe_audio(path)).markers
+    assert found == (Marker(0, "a"), Marker(100, "b", 9500), Marker(9600, "c"))

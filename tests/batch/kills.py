@@ -26,6 +26,7 @@ from stemkit.batch.driving import read
 from stemkit.batch.ledger import Ledger
 from stemkit.cli.main import run
 from stemkit.effects.render import Renderer
+from stemkit.handoff import write as hand_offs
 from stemkit.separation.predictor import Predictor
 from tests.batch.libraries import read_tree, save_tiny, write_song
 
@@ -37,6 +38,7 @@ STAGES: dict[str, tuple[object, str]] = {
     "encode": (stems_module, "write_encoded"),
     "rename": (Path, "replace"),
     "ledger": (Ledger, "_ask"),
+    "handoff": (hand_offs, "_make"),
 }
 KILLS_A_STAGE = 3
 TIMED_KILLS = 4
@@ -64,6 +66,7 @@ def main(folder: Path) -> int:
     command = [
         "separate", str(library), "-o", str(out), "-p", str(folder / "preset.toml"), "-q",
         "-m", str(save_tiny(folder / "tiny.safetensors")), "--precision", "float32",
+        "--handoff", "reaper,ardour",
     ]  # fmt: skip
     began = time.monotonic()
     calls = _count_calls(command, folder)

@@ -53,8 +53,10 @@ def apply(*arguments: str | Path) -> int:
 
 
 def list_files(folder: Path) -> list[str]:
+    """Return the names of all files but the ledger's and the records."""
     files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    return sorted(str(path) for path in files if path.parts[0] != ".stemkit")
+    songs = (path for path in files if path.suffix != ".json")
+    return sorted(str(path) for path in songs if path.parts[0] != ".stemkit")
 
 
 def read(path: Path) -> Samples:
@@ -66,8 +68,9 @@ def test_a_neutral_preset_writes_the_bytes_of_no_preset(
     library: Path, model: Path, tmp_path: Path
 ) -> None:
     preset = write_preset(tmp_path, "[stems.vocals]\n[stems.accompaniment]")
-    assert separate(library, "-o", tmp_path / "plain", "-m", model) == 1
-    assert separate(library, "-o", tmp_path / "preset", "-m", model, "--preset", preset) == 1
+    plain: list[str | Path] = [library, "-m", model, "--no-tags"]
+    assert separate(*plain, "-o", tmp_path / "plain") == 1
+    assert separate(*plain, "-o", tmp_path / "preset", "--preset", preset) == 1
     files = list_files(tmp_path / "plain")
     assert files == list_files(tmp_path / "preset")
     assert len(files) == 4
@@ -111,8 +114,9 @@ def test_the_presets_model_is_taken_unless_another_is_named(
     preset = write_preset(tmp_path, "[stems.vocals]")
     preset.write_text(preset.read_text().replace("[stems", f'model = "{model}"\n[stems'))
     song = library / "song.wav"
-    assert separate(song, "-o", tmp_path / "own", "-p", preset) == 0
-    assert separate(song, "-o", tmp_path / "named", "-m", model, "--stems", "vocals") == 0
+    assert separate(song, "-o", tmp_path / "own", "-p", preset, "--no-tags") == 0
+    named_model = ["-m", str(model), "--stems", "vocals", "--no-tags"]
+    assert separate(song, "-o", tmp_path / "named", *named_model) == 0
     own, named = (tmp_path / name / "song" / "vocals.wav" for name in ("own", "named"))
     assert own.read_bytes() == named.read_bytes()
 

@@ -8,6 +8,7 @@ from mutagen import id3
 from stemkit.audio.tags.metadata import TEXTS, Marker, Metadata, Picture, Tags, Values, clean
 
 _UTF8 = id3.Encoding.UTF8
+_MOST_LISTED = 255  # chapters that a list of them can count
 _FRAMES = {
     "title": id3.TIT2,
     "artist": id3.TPE1,
@@ -97,4 +98,5 @@ def _add_chapters(tag: id3.ID3, markers: Sequence[Marker], sample_rate: int, fra
         )
     if names:
         ordered = id3.CTOCFlags.TOP_LEVEL | id3.CTOCFlags.ORDERED
-        tag.add(id3.CTOC(element_id="toc", flags=ordered, child_element_ids=names, sub_frames=[]))
+        listed = names[:_MOST_LISTED]
+        tag.add(id3.CTOC(element_id="toc", flags=ordered, child_element_ids=listed, sub_frames=[]))

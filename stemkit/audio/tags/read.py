@@ -17,7 +17,7 @@ from mutagen.oggvorbis import OggVorbis
 from stemkit.audio.info import AudioInfo
 from stemkit.audio.tags.id3 import read_frames
 from stemkit.audio.tags.markers import ChunkContent, read_aiff, read_wav
-from stemkit.audio.tags.metadata import Metadata, Tags
+from stemkit.audio.tags.metadata import Marker, Metadata, Tags
 from stemkit.audio.tags.mp4 import read_atoms
 from stemkit.audio.tags.streams import read_streams
 from stemkit.audio.tags.vorbis import from_block, read_comments
@@ -36,6 +36,8 @@ _UNREADABLE = (
     zlib.error,
 )
 """What mutagen raises for tags that are damaged: whatever its parsers stumble on."""
+
+_MOST_FRAMES = 2**32 - 1  # what a cue point can count
 
 
 def read_metadata(info: AudioInfo) -> Metadata:
@@ -60,9 +62,19 @@ def _read(info: AudioInfo) -> Metadata:
     streams = read_streams(info)
     return Metadata(
         streams.tags if tags == Tags() else tags,
-        chunks.markers or streams.markers,
+        _keep_inside(chunks.markers or streams.markers, info),
         chunks.time_reference,
         chunks.coding_history,
+    )
+
+
+def _keep_inside(markers: tuple[Marker, ...], info: AudioInfo) -> tuple[Marker, ...]:
+    """Return the markers that lie in the song, and that any file can hold."""
+    end = _MOST_FRAMES if info.frames is None else min(info.frames, _MOST_FRAMES)
+    return tuple(
+        replace(marker, frames=min(marker.frames, end - marker.frame))
+        for marker in markers
+        if 0 <= marker.frame <= end
     )
 
 

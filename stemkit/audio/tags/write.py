@@ -16,6 +16,8 @@ from stemkit.audio.tags.metadata import Metadata
 from stemkit.audio.tags.mp4 import fill_atoms
 from stemkit.audio.tags.vorbis import encode_picture, list_comments, to_block
 
+_FLAC_PICTURE_BYTES = 2**24 - 2**16  # of the picture itself, in a block of 16 MiB at most
+
 
 def write_metadata(
     path: Path, container: str, metadata: Metadata, sample_rate: int, frames: int
@@ -23,7 +25,8 @@ def write_metadata(
     """Write `metadata` into a flac, ogg, opus, mp3, aiff or m4a file of no tags.
 
     Markers are in samples of `sample_rate`, of which the file has `frames`; those of an m4a are
-    written with its samples. Raises OSError or mutagen.MutagenError.
+    written with its samples. A picture above 16 MB, which no flac can hold, is left out there.
+    Raises OSError or mutagen.MutagenError.
     """
     try:
         _write(path, container, metadata, sample_rate, frames)
@@ -39,7 +42,8 @@ def _write(path: Path, container: str, metadata: Metadata, sample_rate: int, fra
             flac = FLAC(path)
             flac.tags.extend(list_comments(metadata, sample_rate))
             for picture in metadata.tags.pictures:
-                flac.add_picture(to_block(picture))
+                if len(picture.data) <= _FLAC_PICTURE_BYTES:
+                    flac.add_picture(to_block(picture))
             flac.save()
         case "ogg" | "opus":
             ogg = OggVorbis(path) if container == "ogg" else OggOpus(path)

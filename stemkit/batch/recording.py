@@ -1,0 +1,210 @@
+"""The record of a track: made once its stems are written, and kept where the user wants it."""
+
+import hashlib
+import json
+import platform
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stemkit import __version__
+from stemkit.audio.info import AudioInfo
+from stemkit.audio.meter import Measured
+from stemkit.audio.tags.metadata import Metadata, Tags
+from stemkit.batch.jobs import Job
+from stemkit.batch.ledger import Ledger
+from stemkit.batch.outcomes import Done, SourceState, Written
+from stemkit.batch.settings import Settings
+from stemkit.batch.treatment import Treatment
+from stemkit.errors import EncodeError
+from stemkit.files import replace_file
+from stemkit.storage.names import name_place
+from stemkit.storage.transfer import published
+from stemkit.tracks.record import (
+    RUN_RECORD,
+    MarkerRecord,
+    ModelRecord,
+    RunRecord,
+    SourceRecord,
+    StemRecord,
+    TagsRecord,
+    TrackRecord,
+    read_record,
+)
+
+if TYPE_CHECKING:
+    from stemkit.storage.places import Place
+
+_COMPUTING = ("torch", "numpy", "pedalboard", "soxr", "soundfile", "av")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A song as it was read to its end."""
+
+    info: AudioInfo
+    frames: int
+    levels: Measured
+    metadata: Metadata
+
+
+def make_record(
+    job: Job,
+    state: SourceState,
+    heard: Heard,
+    outputs: Sequence[Written],
+    channels: int,
+    treatment: Treatment,
+    settings: Settings,
+    warnings: Sequence[str] = (),
+) -> TrackRecord:
+    """Return the record of a song's outputs, of so many channels."""
+    info, effective = heard.info, json.loads(settings.effective)
+    rate, output_format = info.sample_rate, treatment.output_format
+    return TrackRecord(
+        name=readable_name(job.source.stem),
+        source=SourceRecord(
+            **asdict(heard.levels),
+            path=readable_name(name_place(job.source)),
+            size_bytes=state.size_bytes,
+            sha256=state.sha256,
+            container=info.container,
+            codec=info.codec,
+            sample_rate=rate,
+            channels=info.channels,
+            frames=heard.frames,
+        ),
+        stems=[
+            StemRecord(
+                stem=output.stem,
+                file=_name_beside(job, output.stem, treatment),
+                size_bytes=output.size_bytes,
+                sha256=output.sha256,
+                sample_rate=rate,
+                file_sample_rate=output_format.encoded_rate(rate),
+                channels=channels,
+                frames=output.frames or 0,
+                gain_db=output.gain_db or 0.0,
+                peak_db=output.peak_db,
+                true_peak_db=output.true_peak_db,
+                loudness_lufs=output.loudness_lufs,
+                energy_db=output.energy_db,
+            )
+            for output in outputs
+        ],
+        model=_describe_model(treatment, effective["model"]),
+        preset=None if treatment.preset is None else treatment.preset.place,
+        settings=effective,
+        versions={"stemkit": __version__, "python": platform.python_version()}
+        | {name: version(name) for name in _COMPUTING},
+        tags=_describe_tags(heard.metadata.tags),
+        markers=[
+            MarkerRecord(
+                frame=marker.frame, label=readable_name(marker.label), frames=marker.frames
+            )
+            for marker in heard.metadata.markers
+        ],
+        time_reference=heard.metadata.time_reference,
+        warnings=list(warnings),
+    )
+
+
+def describe_program(treatment: Treatment) -> str:
+    """Return who encodes the outputs: stemkit, the model and the preset."""
+    parts = [f"stemkit {__version__}"]
+    if treatment.model is not None:
+        parts.append(f"model {Path(treatment.model).stem}")
+    if treatment.preset is not None:
+        parts.append(f"preset {Path(treatment.preset.place).stem}")
+    return ", ".join(parts)
+
+
+def write_record(path: Path, record: TrackRecord) -> None:
+    """Write the record of a track to a file of its own.
+
+    Raises EncodeError where that can't be written, or is there and no record.
+    """
+    try:
+        if path.exists() and not isinstance(read_record(path), TrackRecord):
+            raise EncodeError(f"{path} isn't a record of stemkit's; move it away")
+        text = record.model_dump_json(indent=1)
+        replace_file(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
+    except OSError as error:
+        raise EncodeError(f"can't write {path}: {error.strerror}") from error
+
+
+def record_twin(job: Job, record: TrackRecord, treatment: Treatment) -> TrackRecord:
+    """Return the record of a song with the content of another, whose record is given."""
+    source = record.source.model_copy(update={"path": readable_name(name_place(job.source))})
+    stems = [
+        one.model_copy(update={"file": _name_beside(job, one.stem, treatment)})
+        for one in record.stems
+    ]
+    name = readable_name(job.source.stem)
+    return record.model_copy(update={"name": name, "source": source, "stems": stems})
+
+
+def find_record(done: Done, ledger: Ledger) -> TrackRecord | None:
+    """Return the record of what was done, now or in an earlier run, if there is one."""
+    text = done.record or ledger.find_record(done.job.name)
+    if text:
+        return TrackRecord.model_validate_json(text)
+    if not done.job.record_name or not isinstance(done.job.record, Path):
+        return None
+    if not done.job.record.is_file():
+        return None
+    found = read_record(done.job.record)
+    return found if isinstance(found, TrackRecord) else None
+
+
+def publish_run_record(ledger: Ledger, output: "Place") -> None:
+    """Write the records that the ledger keeps, if any, to the one file of the output folder.
+
+    Raises EncodeError where it can't be written.
+    """
+    records = ledger.records()
+    first = next(records, None)
+    if first is None:
+        return
+    with published({"run": output / RUN_RECORD}) as files:
+        try:
+            replace_file(files["run"], lambda temporary: _write_run(temporary, first, records))
+        except OSError as error:
+            raise EncodeError(f"can't write {output / RUN_RECORD}: {error.strerror}") from error
+
+
+def _write_run(path: Path, first: str, rest: Iterator[str]) -> None:
+    head, tail = RunRecord(tracks=[]).model_dump_json().split("[]")
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f"{head}[\n{first}")
+        for record in rest:
+            file.write(f",\n{record}")
+        file.write(f"\n]{tail}\n")
+
+
+def _name_beside(job: Job, stem: str, treatment: Treatment) -> str:
+    """Return a stem's file as its record names it."""
+    name = job.target_names[stem]
+    if treatment.provenance == "track":
+        name = posixpath.relpath(name, posixpath.dirname(job.record_name) or ".")
+    return readable_name(name)
+
+
+def _describe_model(treatment: Treatment, hashes: list[str] | None) -> ModelRecord | None:
+    if treatment.model is None or not hashes:
+        return None
+    whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return ModelRecord(name=readable_name(str(treatment.model)), sha256=whole)
+
+
+def _describe_tags(tags: Tags) -> TagsRecord:
+    fields = TagsRecord.model_fields
+    return TagsRecord(**{name: readable_name("; ".join(getattr(tags, name))) for name in fields})
+
+
+def readable_name(text: str) -> str:
+    """Return a text as JSON can hold it: names may be in no encoding at all."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
