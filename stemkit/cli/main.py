@@ -14,8 +14,10 @@ from stemkit.cli.apply import apply
 from stemkit.cli.clean import clean
 from stemkit.cli.handoff import handoff
 from stemkit.cli.models import models
+from stemkit.cli.plot import plot
 from stemkit.cli.presets import presets
 from stemkit.cli.retry import retry
+from stemkit.cli.review import review
 from stemkit.cli.separate import separate
 from stemkit.cli.show_events import events, provenance
 from stemkit.cli.status import status
@@ -37,6 +39,8 @@ def stemkit() -> None:
 stemkit.add_command(separate)
 stemkit.add_command(apply)
 stemkit.add_command(handoff)
+stemkit.add_command(review)
+stemkit.add_command(plot)
 stemkit.add_command(status)
 stemkit.add_command(retry)
 stemkit.add_command(clean)

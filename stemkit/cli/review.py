@@ -1,0 +1,94 @@
+"""`stemkit review`: pages to look a run's tracks over."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stemkit.cli.lines import printable
+
+if TYPE_CHECKING:
+    from stemkit.review.build import ReviewResult
+
+FAILED, NOTHING = 1, 3
+
+
+@click.command()
+@click.argument(
+    "folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False)
+)
+@click.option(
+    "-o", "--output", metavar="OUT", type=click.Path(path_type=Path, file_okay=False),
+    help="Where the pages go.  [default: DIR/review]",
+)  # fmt: skip
+@click.option(
+    "--no-audio", is_flag=True,
+    help="Pages without players; with them a minute of a stem takes 1 to 1.5 MB.",
+)  # fmt: skip
+@click.option(
+    "--workers", metavar="N|auto", default="auto", show_default=True,
+    help="Tracks that are drawn at once.",
+)  # fmt: skip
+@click.option("-q", "--quiet", is_flag=True, help="Only errors.")
+def review(folder: Path, output: Path | None, no_audio: bool, workers: str, quiet: bool) -> int:
+    """Make pages to look over and listen to the stems below DIR.
+
+    Open OUT/index.html in a browser: a table of all tracks, and for each a player of its stems in
+    step, with waveforms, spectrograms, the numbers of its record, and what deserves a second ear.
+    They need no server and no network, and can be moved. Run it again after the stems have changed:
+    only those are drawn again.
+
+    Exit codes: 0 all done, 1 some failed, 2 wrong usage, 3 nothing to do.
+    """
+    from stemkit.cli.run import read_spreading
+    from stemkit.review.build import build_review
+
+    count = read_spreading(workers, "loky", None).workers
+    with _show_progress(quiet=quiet) as progress:
+        result = build_review(
+            folder,
+            output or folder / "review",
+            workers=count,
+            with_audio=not no_audio,
+            progress=progress,
+        )
+    if result is None:
+        click.echo(printable(f"nothing to review: no stems below {folder}"), err=True)
+        return NOTHING
+    _tell(result, quiet=quiet)
+    return FAILED if result.failures else 0
+
+
+@contextmanager
+def _show_progress(*, quiet: bool) -> Iterator[Callable[[int, int], object]]:
+    """Show a bar on a terminal; gives what is to be told how many tracks of how many are drawn."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    bar = Progress(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=quiet or not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task("drawing", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _tell(result: "ReviewResult", *, quiet: bool) -> None:
+    for failure in result.failures:
+        click.echo(printable(f"error: {failure.name}: {failure.reason}"), err=True)
+    if quiet:
+        return
+    count = len(result.entries)
+    warned = sum(1 for entry in result.entries if entry.warnings)
+    tracks = f"{count} track{'' if count == 1 else 's'}"
+    click.echo(f"{tracks}, {result.drawn} drawn anew, {warned} with warnings")
+    click.echo(printable(result.index))

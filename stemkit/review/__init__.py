@@ -1,0 +1,1 @@
+"""Looking a track over: its pictures, and what in its stems deserves a second ear."""
