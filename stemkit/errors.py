@@ -29,6 +29,11 @@ StemkitError
 Each message is one sentence: what is wrong, the value, what to do.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stemkit.audio.tags.metadata import Metadata
+
 
 class StemkitError(Exception):
     """Anything that a user can cause; the command line prints it as one line."""
@@ -79,7 +84,11 @@ class DecodeError(AudioError):
 
 
 class TagsError(AudioError):
-    """Tags of a file that can't be read."""
+    """Tags of a file that can't be read; `rest` is what else the file says."""
+
+    def __init__(self, message: str, rest: "Metadata") -> None:
+        super().__init__(message)
+        self.rest = rest
 
 
 class NonFiniteError(AudioError, ValueError):

@@ -46,22 +46,25 @@ def hand_off_job(
     from stemkit.tracks.find import make_track
     from stemkit.tracks.track import Track
 
-    base = job.output / job.record_name
-    track = make_track(base.parent if treatment.provenance == "track" else job.output, record)
+    record_folder = (job.output / job.record_name).parent
+    base = record_folder if treatment.provenance == "track" else job.output
+    files = {Path(job.output, name) for name in job.target_names.values()}
+    track = make_track(job.output, base, record, files)
     if not isinstance(track, Track):
         return [track[1]]
     return hand_off(track, treatment.handoffs, source).faults
 
 
 def complete_handoffs(
-    output: Path, handoffs: "Sequence[Handoff]"
+    output: Path, handoffs: "Sequence[Handoff]", skip: frozenset[Path]
 ) -> "Iterator[tuple[Path, HandedOff | str]]":
     """Make the projects that songs which were done before lack, and those of all songs together.
 
-    Yields what `hand_off_folder` does. Raises LedgerError where another run writes to `output`.
+    Nothing is tried again of those whose first stems are in `skip`. Yields what `hand_off_folder`
+    does. Raises LedgerError where another run writes to `output`.
     """
     from stemkit.handoff.folder import hand_off_folder
 
     with drive(output):
         deque(remove_partials(output), maxlen=0)  # of projects that a killed run was making
-        yield from hand_off_folder(output, handoffs, missing_only=True)
+        yield from hand_off_folder(output, handoffs, missing_only=True, skip=skip)

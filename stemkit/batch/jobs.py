@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stemkit.batch.find import FoundFile, identify_inode
 from stemkit.errors import OptionError, PlanError
+from stemkit.tracks.find import name_original
 from stemkit.tracks.record import RECORD_NAME
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class Naming:
 
     Fields of the template: {folder}, the input's folder below the one that was given; {track}, its
     file name without extension; {stem}; {number}, the stem's place among the stems; {model};
-    {type}, the input's extension without its dot.
+    {type}, the input's extension without its dot. `with_original` tells that the song itself gets a
+    file beside its stems.
     """
 
     output: "Place"
@@ -32,6 +34,7 @@ class Naming:
     extension: str
     model: str
     template: str = DEFAULT_TEMPLATE
+    with_original: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -100,7 +103,7 @@ def name_jobs(audio: list[FoundFile], naming: Naming) -> list[Job]:
     """
     jobs = [_make_job(named, naming) for named in _tell_apart(audio, naming)]
     check_targets(jobs, naming.output)
-    _refuse_overwriting_inputs(jobs, audio)
+    _refuse_overwriting_inputs(jobs, audio, naming)
     return jobs
 
 
@@ -136,8 +139,8 @@ def _group_collisions(named: list[_Named], naming: Naming) -> list[list[_Named]]
     """Return the tracks that share an output where case and the form of accents don't count."""
     by_target: dict[str, dict[int, _Named]] = {}
     for one in named:
-        for stem in naming.stems:
-            target = unicodedata.normalize("NFC", _render(one, stem, naming)).casefold()
+        for name in _render_all(one, naming):
+            target = unicodedata.normalize("NFC", name).casefold()
             by_target.setdefault(target, {})[id(one)] = one
     return [list(group.values()) for group in by_target.values() if len(group) > 1]
 
@@ -148,6 +151,14 @@ def _track_of(path: "Place") -> str:
 
 def _render(named: _Named, stem: str, naming: Naming) -> str:
     return PurePath(_fill_template(named, stem, naming) + naming.extension).as_posix()
+
+
+def _render_all(named: _Named, naming: Naming) -> list[str]:
+    """Return the names of all files of a track."""
+    names = [_render(named, stem, naming) for stem in naming.stems]
+    if naming.with_original:
+        names.append(name_original(Path(names[0]), naming.stems[0]).as_posix())
+    return [*names, _render_record(named, naming)]
 
 
 def _render_record(named: _Named, naming: Naming) -> str:
@@ -169,7 +180,8 @@ def _fill_template(named: _Named, stem: str, naming: Naming) -> str:
 
 def _make_job(named: _Named, naming: Naming) -> Job:
     names = {stem: _render(named, stem, naming) for stem in naming.stems}
-    if len(set(names.values())) < len(names):
+    every = _render_all(named, naming)
+    if len(set(every)) < len(every):
         raise PlanError(f"the stems of {named.file.path} would share an output; use {{stem}}")
     return Job(named.file.path, naming.output, names, record_name=_render_record(named, naming))
 
@@ -201,10 +213,18 @@ def _refuse_links_outside(targets: list[Path], output: Path) -> None:
         inside.add(target.parent)
 
 
-def _refuse_overwriting_inputs(jobs: list[Job], audio: list[FoundFile]) -> None:
+def _list_originals(job: Job, naming: Naming) -> list[Path]:
+    """Return the file that a song itself gets beside its stems, if it gets one."""
+    if not naming.with_original or not isinstance(job.output, Path):
+        return []
+    stem, name = next(iter(job.target_names.items()))
+    return [name_original(job.output / name, stem)]
+
+
+def _refuse_overwriting_inputs(jobs: list[Job], audio: list[FoundFile], naming: Naming) -> None:
     inputs = {file.identity: file.path for file in audio}
     for job in jobs:
-        for target in job.targets.values():
+        for target in (*job.targets.values(), *_list_originals(job, naming)):
             identity = identify_inode(target) if isinstance(target, Path) else str(target)
             if identity in inputs:
                 raise PlanError(

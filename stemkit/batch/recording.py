@@ -19,7 +19,7 @@ from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, SourceState, Written
 from stemkit.batch.settings import Settings
 from stemkit.batch.treatment import Treatment
-from stemkit.errors import EncodeError
+from stemkit.errors import EncodeError, RecordError
 from stemkit.files import replace_file
 from stemkit.storage.names import name_place
 from stemkit.storage.transfer import published
@@ -34,6 +34,7 @@ from stemkit.tracks.record import (
     TrackRecord,
     read_record,
 )
+from stemkit.weights.sources import as_path
 
 if TYPE_CHECKING:
     from stemkit.storage.places import Place
@@ -88,6 +89,7 @@ def make_record(
                 channels=channels,
                 frames=output.frames or 0,
                 gain_db=output.gain_db or 0.0,
+                is_levelled=output.is_levelled,
                 peak_db=output.peak_db,
                 true_peak_db=output.true_peak_db,
                 loudness_lufs=output.loudness_lufs,
@@ -127,13 +129,24 @@ def write_record(path: Path, record: TrackRecord) -> None:
 
     Raises EncodeError where that can't be written, or is there and no record.
     """
+    require_record(path, TrackRecord)
     try:
-        if path.exists() and not isinstance(read_record(path), TrackRecord):
-            raise EncodeError(f"{path} isn't a record of stemkit's; move it away")
         text = record.model_dump_json(indent=1)
         replace_file(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
     except OSError as error:
         raise EncodeError(f"can't write {path}: {error.strerror}") from error
+
+
+def require_record(path: Path, kind: type[TrackRecord | RunRecord]) -> None:
+    """Raise EncodeError for a file or folder that a record would replace and that is none."""
+    if not path.exists() and not path.is_symlink():
+        return
+    try:
+        is_record = path.is_file() and isinstance(read_record(path), kind)
+    except RecordError:  # damaged, or of another stemkit
+        is_record = True
+    if not is_record:
+        raise EncodeError(f"{path} isn't a record of stemkit's; move it away")
 
 
 def record_twin(job: Job, record: TrackRecord, treatment: Treatment) -> TrackRecord:
@@ -169,11 +182,18 @@ def publish_run_record(ledger: Ledger, output: "Place") -> None:
     first = next(records, None)
     if first is None:
         return
+    check_run_record(output)
     with published({"run": output / RUN_RECORD}) as files:
         try:
             replace_file(files["run"], lambda temporary: _write_run(temporary, first, records))
         except OSError as error:
             raise EncodeError(f"can't write {output / RUN_RECORD}: {error.strerror}") from error
+
+
+def check_run_record(output: "Place") -> None:
+    """Raise EncodeError where the one file of all records would replace another."""
+    if isinstance(output, Path):
+        require_record(output / RUN_RECORD, RunRecord)
 
 
 def _write_run(path: Path, first: str, rest: Iterator[str]) -> None:
@@ -197,7 +217,9 @@ def _describe_model(treatment: Treatment, hashes: list[str] | None) -> ModelReco
     if treatment.model is None or not hashes:
         return None
     whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-    return ModelRecord(name=readable_name(str(treatment.model)), sha256=whole)
+    path = as_path(treatment.model)
+    name = str(path.absolute() if path else treatment.model)
+    return ModelRecord(name=readable_name(name), sha256=whole)
 
 
 def _describe_tags(tags: Tags) -> TagsRecord:

@@ -70,7 +70,10 @@ def request_separation(
     names = preset.outputs if preset else tuple(recipe.name for recipe in recipes)
     output_format = _choose_format(options, preset.output if preset else None)
     template = options.name_template or DEFAULT_TEMPLATE
-    naming = Naming(output, names, output_format.extension, Path(model).stem, template)
+    naming = Naming(
+        output, names, output_format.extension, Path(model).stem, template,
+        with_original=bool(options.handoffs),
+    )  # fmt: skip
     treatment = Treatment(
         output_format, model, engine_options, preset, allow_plugins,
         options.keep_tags, options.provenance, options.handoffs,

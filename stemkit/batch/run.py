@@ -16,12 +16,12 @@ from stemkit.batch.jobs import Job, Naming, Reason, check_targets, name_jobs
 from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress, Tell
 from stemkit.batch.plan import Plan, plan_run
-from stemkit.batch.recording import find_record, publish_run_record
+from stemkit.batch.recording import check_run_record, find_record, publish_run_record
 from stemkit.batch.settings import Settings, describe_treatment, restore_treatment
 from stemkit.batch.treatment import Treatment
 from stemkit.batch.twins import describe_twin, link_twin
 from stemkit.batch.worker import Work, treat_job
-from stemkit.errors import PlanError, StemkitError
+from stemkit.errors import PlanError, RecordError, StemkitError
 from stemkit.spreading.spread import Lost, Spreading, spread
 from stemkit.spreading.teams import count_workers
 from stemkit.storage.places import parse_place
@@ -81,6 +81,8 @@ def run_batch(
     DeviceError and PresetError; then too what is in flight is dropped.
     """
     settings, output = batch.settings, batch.naming.output
+    if batch.treatment.provenance == "run":
+        check_run_record(output)
     for findings in rounds:
         if not findings.audio:  # nothing to do isn't worth a ledger
             yield from _announce(batch.plan(findings, settings, None), output, announce)
@@ -248,8 +250,14 @@ class _Run:
             case Done():
                 linked = link_twin(job, outcome)
                 if isinstance(linked, Done):
-                    record = find_record(outcome, self.ledger)
-                    linked = describe_twin(linked, record, self.treatment)
+                    linked = self._describe_twin(linked, outcome)
                 return self._settle(linked)
             case _:
                 return self._settle(Dropped(job))
+
+    def _describe_twin(self, twin: Done, done: Done) -> Done | Failed:
+        try:
+            record = find_record(done, self.ledger)
+        except RecordError as error:  # the stems are as good as ever
+            return replace(twin, warnings=(f"has no record: {error}",))
+        return describe_twin(twin, record, self.treatment)

@@ -32,6 +32,7 @@ from stemkit.batch.recording import (
     describe_program,
     make_record,
     readable_name,
+    require_record,
     write_record,
 )
 from stemkit.batch.settings import Settings
@@ -42,6 +43,7 @@ from stemkit.files import hash_content
 from stemkit.samples import Samples
 from stemkit.storage.listing import StoredFile, stat_place
 from stemkit.storage.transfer import fetched, published
+from stemkit.tracks.record import TrackRecord
 
 if TYPE_CHECKING:
     from stemkit.storage.places import Place
@@ -92,6 +94,8 @@ def _treat(work: Work, job: Job, studio: Studio, began: float) -> Done:
     before = stat_place(job.source)
     with fetched(job.source) as source, published(_list_files(work, job)) as files:
         record_path = files.pop(_RECORD, None)
+        if record_path is not None:  # before any work
+            require_record(record_path, TrackRecord)
         state = SourceState(before.size_bytes, before.mtime_ns, _hash_source(source))
         with AudioReader(source) as reader, studio.borrow_renderer() as renderer:
             metadata, warnings = _read_metadata(work, reader.info)
@@ -137,7 +141,7 @@ def _read_metadata(work: Work, info: AudioInfo) -> tuple[Metadata, list[str]]:
     try:
         return read_metadata(info), []
     except TagsError as error:
-        return Metadata(), [str(error)] if work.treatment.keep_tags else []
+        return error.rest, [str(error)] if work.treatment.keep_tags else []
 
 
 def _label(work: Work, job: Job, metadata: Metadata) -> dict[str, Metadata]:

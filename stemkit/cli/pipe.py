@@ -24,9 +24,10 @@ def carry_through_pipe(
 
     if inputs != (Path("-"),) or run.output != Path("-"):
         raise click.UsageError("- stands for stdin and stdout: stemkit separate - -o - --stems S")
-    if run.files_from or run.watch or run.dedupe or run.dry_run or run.as_json:
+    unfit = run.files_from or run.watch or run.dedupe or run.dry_run or run.as_json
+    if unfit or treatment.handoffs:
         raise click.UsageError(
-            "a pipe takes no --files-from, --watch, --dedupe, --dry-run and --json"
+            "a pipe takes no --files-from, --watch, --dedupe, --dry-run, --json and --handoff"
         )
     check_pipe(naming, treatment)
     if sys.stdin is None or sys.stdout is None:

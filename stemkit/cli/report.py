@@ -13,6 +13,7 @@ from stemkit.cli.summary import Summary
 if TYPE_CHECKING:
     from stemkit.batch.outcomes import Done, Failed, Outcome, Progress
     from stemkit.batch.plan import Plan
+    from stemkit.storage.places import Place
 
 ALL_DONE, SOME_FAILED, NOTHING_TO_DO, INTERRUPTED = 0, 1, 3, 130
 
@@ -36,6 +37,7 @@ class Report:
         self._summary = Summary()
         self._began = time.monotonic()
         self._jobs = 0
+        self.done: set[Place] = set()  # the first outputs of songs that are done
         self._lock = threading.RLock()
 
     def plan(self, plan: "Plan") -> None:
@@ -59,6 +61,7 @@ class Report:
             match outcome:
                 case Done():
                     self._summary.done += 1
+                    self.done.add(next(iter(outcome.job.targets.values())))
                     self._summary.audio_seconds += outcome.audio_seconds
                     self._printer.done(outcome)
                 case Failed():

@@ -16,7 +16,6 @@ from stemkit.cli.report import (
     ALL_DONE,
     INTERRUPTED,
     NOTHING_TO_DO,
-    SOME_FAILED,
     Report,
     open_report,
 )
@@ -190,21 +189,28 @@ def carry_out(
             spreading,
             report,
         )
-    return code if code == INTERRUPTED else _complete_handoffs(treatment, run, code)
-
-
-def _complete_handoffs(treatment: "Treatment", run: RunOptions, code: int) -> int:
-    """Make the projects of songs that were done before, and those of all songs together."""
-    if not treatment.handoffs or not isinstance(run.output, Path) or not run.output.is_dir():
+    if code == INTERRUPTED:
         return code
+    made = _complete_handoffs(run.output, treatment, report, quiet=run.quiet or run.as_json)
+    return ALL_DONE if made and code == NOTHING_TO_DO else code
+
+
+def _complete_handoffs(
+    output: "Place", treatment: "Treatment", report: Report, *, quiet: bool
+) -> bool:
+    """Make the projects of songs that were done before, and those of all songs together.
+
+    Returns whether any were made. What can't be made is a warning, as it is for songs done now.
+    """
+    if not treatment.handoffs or not isinstance(output, Path) or not output.is_dir():
+        return False
     from stemkit.batch.handing import complete_handoffs
     from stemkit.cli.handoff import tell_handoffs
 
-    handed_off = complete_handoffs(run.output, treatment.handoffs)
-    made, faults = tell_handoffs(handed_off, quiet=run.quiet or run.as_json)
-    if faults:
-        return SOME_FAILED
-    return ALL_DONE if made and code == NOTHING_TO_DO else code
+    done = frozenset(place for place in report.done if isinstance(place, Path))
+    handed_off = complete_handoffs(output, treatment.handoffs, done)
+    made, _ = tell_handoffs(handed_off, "warning", quiet=quiet)
+    return made > 0
 
 
 def follow(

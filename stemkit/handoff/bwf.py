@@ -1,5 +1,6 @@
 """Broadcast Wave files (EBU Tech 3285) of stems that are no such files yet."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from stemkit.audio.decode import AudioReader
 from stemkit.audio.encode import OutputFormat, encode_file
 from stemkit.audio.probe import probe_audio
 from stemkit.audio.tags.markers import has_bext
-from stemkit.audio.tags.metadata import Marker, Metadata
+from stemkit.audio.tags.metadata import Marker
 from stemkit.audio.tags.read import read_metadata
 from stemkit.errors import TagsError
 from stemkit.files import replace_file
@@ -22,20 +23,36 @@ def write_bwf(track: Track) -> list[Path]:
     Wave files that stemkit wrote have one already. The copies have 24 bits, the tags and markers of
     the stem, and the time reference of the song. Raises AudioError and OSError.
     """
-    return [
-        _write_copy(track, stem)
+    wanted = _list_stems(track)
+    return [_write_copy(track, stem, target) for stem, target in wanted]
+
+
+def list_copies(track: Track) -> list[Path]:
+    """Return the files that `write_bwf` writes; raises OSError."""
+    return [target for _, target in _list_stems(track)]
+
+
+def _list_stems(track: Track) -> list[tuple[Stem, Path]]:
+    """Return the stems that aren't Broadcast Wave files yet, and where such copies go."""
+    wanted = [
+        stem
         for stem in track.stems
         if not (stem.path.suffix.lower() == ".wav" and has_bext(stem.path))
     ]
+    names = Counter(stem.path.stem for stem in wanted)
+    return [(stem, stem.path.parent / FOLDER / f"{_name(stem, names)}.wav") for stem in wanted]
 
 
-def _write_copy(track: Track, stem: Stem) -> Path:
-    target = stem.path.parent / FOLDER / f"{stem.path.stem}.wav"
+def _name(stem: Stem, names: Counter[str]) -> str:
+    return stem.path.name if names[stem.path.stem] > 1 else stem.path.stem
+
+
+def _write_copy(track: Track, stem: Stem, target: Path) -> Path:
     info = probe_audio(stem.path)
     try:
         metadata = read_metadata(info)
-    except TagsError:  # the samples are what counts here
-        metadata = Metadata()
+    except TagsError as error:  # the samples are what counts here
+        metadata = error.rest
     scale = info.sample_rate / track.sample_rate
     metadata = replace(
         metadata,

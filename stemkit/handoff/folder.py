@@ -3,45 +3,67 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from stemkit.errors import StemkitError
-from stemkit.files import hash_content
+from stemkit.errors import HandoffError, StemkitError
 from stemkit.handoff.kinds import Handoff
-from stemkit.handoff.reaper import write_reaper_folder
+from stemkit.handoff.notes import Notes, hash_text, hash_track
+from stemkit.handoff.reaper import check_names, name_folder_project, write_reaper_folder
 from stemkit.handoff.write import HandedOff, find_missing, hand_off
 from stemkit.tracks.find import find_tracks
 from stemkit.tracks.track import Track
 
 
 def hand_off_folder(
-    folder: Path, handoffs: Sequence[Handoff], *, missing_only: bool = False
+    folder: Path,
+    handoffs: Sequence[Handoff],
+    *,
+    missing_only: bool = False,
+    skip: frozenset[Path] = frozenset(),
 ) -> Iterator[tuple[Path, HandedOff | str]]:
-    """Make the files of each hand-off of each track below `folder`, or only what isn't there.
+    """Make the files of each hand-off of each track below `folder`.
+
+    With `missing_only` only of tracks that have a record, what isn't there or was made of other
+    stems; nothing of the tracks whose first stems are in `skip`.
 
     Yields each track's folder and what was made there, and each file or folder that can't be used
     and why. Last comes REAPER's project of all tracks together, if that is among `handoffs` and
     isn't there as it is to be.
     """
     tracks = []
-    for track in find_tracks(folder):
+    for track in find_tracks(folder, guess=not missing_only):
         if not isinstance(track, Track):
             yield track
             continue
-        wanted = find_missing(track, handoffs) if missing_only else handoffs
+        wanted = handoffs
+        if missing_only:
+            is_done = track.stems[0].path in skip
+            wanted = () if is_done else find_missing(track, handoffs)
+        done = hand_off(track, wanted)
         if wanted:
-            done = hand_off(track, wanted)
-            track = done.track
             yield track.folder, done
         if "reaper" in handoffs:
-            tracks.append(track)
-    if len(tracks) > 1 and (joined := _join(tracks, folder)):
-        yield folder, joined
+            tracks.append(done.track)
+    if len(tracks) > 1:
+        yield folder, _join(tracks, folder)
 
 
-def _join(tracks: Sequence[Track], folder: Path) -> HandedOff | str | None:
-    before = {path: hash_content(path) for path in folder.glob("*.rpp")}
+def _join(tracks: Sequence[Track], folder: Path) -> HandedOff:
+    """Make the project of all tracks that it can name, unless it is there; an edited one stays."""
+    done = HandedOff(tracks[0])
+    named = []
+    for track in tracks:
+        try:
+            check_names(track, folder)
+            named.append(track)
+        except HandoffError as error:
+            done.faults.append(f"reaper: {error}")
+    path = name_folder_project(named, folder)
+    notes = Notes.read_named(folder, path.stem)
+    made_of = hash_text("".join(map(hash_track, named)))
     try:
-        path = write_reaper_folder(tracks, folder)
-        is_new = before.get(path) != hash_content(path)
+        if named and not notes.is_current(path, made_of):
+            notes.require_own(path)
+            done.paths.append(write_reaper_folder(named, folder))
+            notes.add(path, made_of)
     except (StemkitError, OSError) as error:
-        return f"reaper: {error}"
-    return HandedOff(tracks[0], [path]) if is_new else None
+        done.faults.append(f"reaper: {error}")
+    return done

@@ -13,7 +13,7 @@ def read_handoffs(text: str) -> tuple[Handoff, ...]:
 
     Raises OptionError for a name that is none.
     """
-    wanted = {name.strip() for name in text.split(",")}
+    wanted = {name.strip() for name in text.split(",") if name.strip()}
     if unknown := sorted(wanted - set(HANDOFFS)):
         choices = ", ".join(HANDOFFS)
         raise OptionError(f"no hand-off {unknown[0]!r}; choose from: {choices}")

@@ -9,8 +9,9 @@ import numpy as np
 from stemkit.audio.decode import AudioReader
 from stemkit.audio.encode import OutputFormat, encode_file
 from stemkit.audio.probe import probe_audio
-from stemkit.errors import HandoffError
+from stemkit.errors import AudioError, HandoffError
 from stemkit.files import hash_content, replace_file
+from stemkit.handoff.notes import Notes
 from stemkit.samples import Samples
 from stemkit.tracks.find import name_original
 from stemkit.tracks.record import TrackRecord
@@ -19,13 +20,14 @@ from stemkit.tracks.track import Track
 _FORMAT = OutputFormat("wav", "32f")  # holds what is beyond full scale, as the decoded song may be
 
 
-def add_original(track: Track, source: Path | None = None) -> Track:
+def add_original(track: Track, notes: Notes, made_of: str, source: Path | None = None) -> Track:
     """Return `track` with the song itself as a file beside its stems.
 
     Without `source` a file that is there already and is as long as the song stays; else it is made
     anew, of `source` or of the song where the record says that it was. It has the channels of the
-    stems and, if they all have one gain, that gain. Raises HandoffError where the song isn't there
-    any more or is another, and AudioError.
+    stems and, if they were all turned down by one gain so as not to clip, that gain. Raises
+    HandoffError where the song isn't there any more or is another, or a file of that name that no
+    hand-off wrote; and AudioError.
     """
     record = track.record
     if record is None or (source is None and track.original and _fits(track.original, record)):
@@ -33,15 +35,20 @@ def add_original(track: Track, source: Path | None = None) -> Track:
     song = source or Path(record.source.path)
     _require_same(song, record)
     target = name_original(track.stems[0].path, track.stems[0].name)
+    notes.require_own(target)
     with AudioReader(song) as reader:
         blocks = _adapt(reader.blocks(), track.channels, _shared_gain(record))
         rate = reader.info.sample_rate
         replace_file(target, lambda path: encode_file(path, blocks, rate, track.channels, _FORMAT))
+    notes.add(target, made_of)
     return replace(track, original=target)
 
 
 def _fits(original: Path, record: TrackRecord) -> bool:
-    info = probe_audio(original)
+    try:
+        info = probe_audio(original)
+    except AudioError:
+        return False
     song = record.source
     return (info.sample_rate, info.frames) == (song.sample_rate, song.frames)
 
@@ -60,7 +67,7 @@ def _require_same(song: Path, record: TrackRecord) -> None:
 
 
 def _shared_gain(record: TrackRecord) -> float:
-    gains = {stem.gain_db for stem in record.stems}
+    gains = {0.0 if stem.is_levelled else stem.gain_db for stem in record.stems}
     return 10 ** (gains.pop() / 20) if len(gains) == 1 else 1.0
 
 

@@ -80,11 +80,23 @@ def write_reaper_folder(tracks: Sequence[Track], folder: Path) -> Path:
     for track in tracks:
         songs.append(_Song(track, start))
         start = float(math.ceil(start + track.seconds + 1))
+    path = name_folder_project(tracks, folder)
+    return write_lines(path, _render(_make_project(path, songs, (), regions=True)))
+
+
+def name_folder_project(tracks: Sequence[Track], folder: Path) -> Path:
+    """Return the file of `write_reaper_folder`, which no track's own project has."""
     name = folder.resolve().name or "stems"
     if folder / f"{name}.rpp" in {track.folder / f"{track.project}.rpp" for track in tracks}:
         name += " (all songs)"
-    path = folder / f"{name}.rpp"
-    return write_lines(path, _render(_make_project(path, songs, (), regions=True)))
+    return folder / f"{name}.rpp"
+
+
+def check_names(track: Track, folder: Path) -> None:
+    """Raise HandoffError for a file of a track that a project in `folder` can't name."""
+    for path in (*(stem.path for stem in track.stems), track.original):
+        if path is not None:
+            _quote_path(path, folder)
 
 
 _Chunk = list["str | _Chunk"]

@@ -1,16 +1,17 @@
 """Hand a track to other programs, whichever are asked for."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stemkit.errors import StemkitError
 from stemkit.handoff.ardour import name_session, write_ardour_session
 from stemkit.handoff.audacity import write_audacity
-from stemkit.handoff.bwf import write_bwf
+from stemkit.handoff.bwf import list_copies, write_bwf
 from stemkit.handoff.dawproject import write_dawproject
 from stemkit.handoff.kinds import Handoff
 from stemkit.handoff.ni_stems import write_ni_stems
+from stemkit.handoff.notes import Notes, hash_track
 from stemkit.handoff.original import add_original
 from stemkit.handoff.reaper import write_reaper_project
 from stemkit.tracks.track import Track
@@ -34,52 +35,72 @@ def hand_off(track: Track, handoffs: Sequence[Handoff], source: Path | None = No
     """Make the files of each hand-off beside a track's stems.
 
     `source` is where the song itself is, by default where the record says. What can't be made is
-    told, and the rest is made all the same.
+    told, whatever the reason, and the rest is made all the same. A file that is there and that no
+    hand-off wrote, or that was edited since, stays.
     """
-    faults = []
+    notes, made_of = Notes.read(track), hash_track(track)
+    done = HandedOff(track)
     if any(handoff in _WITH_ORIGINAL for handoff in handoffs):
         try:
-            track = add_original(track, source)
-        except (StemkitError, OSError) as error:
-            faults.append(_one_line(error))
-    done = HandedOff(track, faults=faults)
+            done = HandedOff(add_original(track, notes, made_of, source))
+        except Exception as error:
+            without = replace(track, original=None)
+            done = HandedOff(without, faults=[_one_line(error)])
     for handoff in handoffs:
         try:
-            done.paths.extend(_make(handoff, track))
-        except (StemkitError, OSError) as error:
+            done.paths.extend(_make(handoff, done.track, notes, made_of))
+        except Exception as error:
             done.faults.append(f"{handoff}: {_one_line(error)}")
     return done
 
 
 def find_missing(track: Track, handoffs: Sequence[Handoff]) -> tuple[Handoff, ...]:
-    """Return those of `handoffs` whose files aren't beside a track's stems yet."""
-    names: dict[Handoff, str] = {
-        "reaper": f"{track.project}.rpp",
-        "ardour": name_session(track.project),
-        "dawproject": f"{track.project}.dawproject",
-        "audacity": f"{track.project}.lof",
-        "ni-stems": f"{track.project}.stem.mp4",
-    }
+    """Return those of `handoffs` whose files aren't there, or were made of other stems."""
+    notes, made_of = Notes.read(track), hash_track(track)
     return tuple(
         handoff
         for handoff in handoffs
-        if handoff in names and not (track.folder / names[handoff]).exists()
+        if not all(notes.is_current(path, made_of) for path in _list_files(handoff, track))
     )
 
 
-def _make(handoff: Handoff, track: Track) -> list[Path]:
-    makers: dict[Handoff, Callable[[Track], Path]] = {
+def _make(handoff: Handoff, track: Track, notes: Notes, made_of: str) -> list[Path]:
+    makers: dict[Handoff, Callable[[Track], Path | list[Path]]] = {
         "reaper": write_reaper_project,
         "ardour": write_ardour_session,
         "dawproject": write_dawproject,
+        "audacity": write_audacity,
+        "bwf": write_bwf,
         "ni-stems": write_ni_stems,
     }
-    if handoff == "audacity":
-        return write_audacity(track)
-    if handoff == "bwf":
-        return write_bwf(track)
-    return [makers[handoff](track)]
+    for path in _list_files(handoff, track):
+        notes.require_own(path)
+    made = makers[handoff](track)
+    paths = [made] if isinstance(made, Path) else made
+    for path in paths:
+        notes.add(path, made_of)
+    return paths
+
+
+def _list_files(handoff: Handoff, track: Track) -> list[Path]:
+    """Return the files that tell whether a hand-off was made."""
+    folder, project = track.folder, track.project
+    session = name_session(project)
+    files: dict[Handoff, list[Path]] = {
+        "reaper": [folder / f"{project}.rpp"],
+        "ardour": [folder / session / f"{session}.ardour"],
+        "dawproject": [folder / f"{project}.dawproject"],
+        "audacity": [folder / f"{project}.lof"],
+        "ni-stems": [folder / f"{project}.stem.mp4"],
+        "bwf": list_copies(track),
+    }
+    if track.markers:
+        files["audacity"].append(folder / f"{project} labels.txt")
+    return files[handoff]
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return text if isinstance(error, StemkitError) else f"{type(error).__name__}: {text}"

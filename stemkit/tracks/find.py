@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,28 +13,52 @@ from stemkit.errors import AudioError, RecordError
 from stemkit.tracks.record import RUN_RECORD, RunRecord, StemRecord, TrackRecord, read_record
 from stemkit.tracks.track import ORIGINAL, Stem, Track
 
+_ORIGINAL = re.compile(rf"\b{ORIGINAL}\b")
+
 Fault = tuple[Path, str]
 """A file or folder that can't be used, and why, in a line."""
 
 
-def find_tracks(folder: Path) -> Iterator[Track | Fault]:
-    """Yield the tracks below `folder`, in the order of their names, and what can't be used.
+def find_tracks(folder: Path, *, guess: bool = True) -> Iterator[Track | Fault]:
+    """Yield the tracks below `folder` by their folders' names, and what can't be used.
 
-    Each record is a track. In a folder without one, two or more audio files of one length, rate
-    and number of channels are the stems of a track, unless a track is above it: then they belong to
-    a project. Hidden folders and links are not followed.
+    Each record is a track. Where no stems of those are, and not below, two or more audio files of
+    one length, rate and number of channels in a folder are the stems of a track, unless `guess` is
+    false; these come last. Hidden folders and links are not followed.
     """
     shared = _read_shared(folder)
-    with_tracks: set[Path] = set()
+    taken: set[Path] = set()  # the folders that tracks are in
+    seen: dict[tuple[Path, str], int] = {}
+    stems: set[Path] = set()
+    unknown: list[tuple[Path, list[str]]] = []
     for top, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         place = Path(top)
-        found = list(_find_recorded(place, sorted(names), shared.get(place, [])))
-        if not found and with_tracks.isdisjoint(place.parents):
-            found = list(_guess_track(place, sorted(names)))
-        if found:
-            with_tracks.add(place)
-        yield from found
+        found = list(_find_recorded(folder, place, sorted(names), shared.get(place, [])))
+        for track in found:
+            if not isinstance(track, Track):
+                taken.add(place)
+                yield track
+            elif track.stems[0].path not in stems:  # a run's record may name it too
+                stems.add(track.stems[0].path)
+                taken |= {place, track.folder, *(stem.path.parent for stem in track.stems)}
+                yield _make_unique(track, seen)
+        if not found:
+            unknown.append((place, sorted(names)))
+    for place, names in unknown if guess else ():
+        if taken.isdisjoint((place, *place.parents)):
+            found = list(_guess_track(place, names))
+            taken |= {place} if found else set()
+            yield from found
+
+
+def _make_unique(track: Track, seen: dict[tuple[Path, str], int]) -> Track:
+    """Return a track whose project has a name that no other of its folder has."""
+    key = track.folder, track.project.casefold()
+    seen[key] = seen.get(key, 0) + 1
+    if seen[key] == 1:
+        return track
+    return replace(track, project=f"{track.project} {seen[key]}")
 
 
 def _read_shared(folder: Path) -> dict[Path, list[tuple[Path, TrackRecord]]]:
@@ -54,7 +78,7 @@ def _read_shared(folder: Path) -> dict[Path, list[tuple[Path, TrackRecord]]]:
 
 
 def _find_recorded(
-    folder: Path, names: list[str], shared: list[tuple[Path, TrackRecord]]
+    root: Path, folder: Path, names: list[str], shared: list[tuple[Path, TrackRecord]]
 ) -> Iterator[Track | Fault]:
     records = list(shared)
     for name in names:
@@ -67,25 +91,36 @@ def _find_recorded(
             continue
         if isinstance(record, TrackRecord):
             records.append((folder, record))
+    files = {_plain(base / one.file) for base, record in records for one in record.stems}
     for base, record in records:
-        yield make_track(base, record)
+        yield make_track(root, base, record, files)
 
 
-def make_track(base: Path, record: TrackRecord) -> Track | Fault:
-    """Return the track of a record whose files are relative to the folder `base`."""
+def make_track(
+    root: Path, base: Path, record: TrackRecord, taken: Collection[Path] = ()
+) -> Track | Fault:
+    """Return the track of a record whose files are relative to the folder `base`.
+
+    None of them may be outside of `root`, and the original is none of the files `taken`.
+    """
+    outside = [one.file for one in record.stems if not _is_inside(base / one.file, root)]
+    if outside:
+        return base, f"the record of {record.name!r} names {outside[0]!r}, outside of {root}"
     present = [one for one in record.stems if (base / one.file).is_file()]
     if not present:
-        return base, f"the stems of {record.name!r} aren't there any more"
-    first = base / present[0].file
+        lost = any("\ufffd" in one.file for one in record.stems)
+        why = "have a name that no record can hold" if lost else "aren't there any more"
+        return base, f"the stems of {record.name!r} {why}"
+    first = _plain(base / present[0].file)
     return Track(
         record.name,
         first.parent,
         _name_project(first.stem, present[0].stem, record.name),
-        tuple(Stem(one.stem, base / one.file) for one in present),
+        tuple(Stem(one.stem, _plain(base / one.file)) for one in present),
         present[0].sample_rate,
         max(one.channels for one in present),
         max(one.frames for one in present),
-        _find_original(first, present[0]),
+        _find_original(first, present[0], taken),
         record,
     )
 
@@ -95,7 +130,8 @@ def _name_project(file: str, stem: str, track: str) -> str:
 
     Where nothing is left but a number, the track has a folder of its own, and its name will do.
     """
-    rest = re.sub(rf"[\s._(\[-]*{re.escape(stem)}[)\]]*", "", file).strip()
+    found = list(re.finditer(rf"[\s._(\[-]*{re.escape(stem)}[)\]]*", file))
+    rest = f"{file[: found[-1].start()]}{file[found[-1].end() :]}".strip() if found else file
     return track if not rest or rest.isdigit() else rest
 
 
@@ -106,9 +142,18 @@ def name_original(first: Path, stem: str) -> Path:
     return first.with_name(f"{name}.wav")
 
 
-def _find_original(first: Path, stem: StemRecord) -> Path | None:
+def _find_original(first: Path, stem: StemRecord, taken: Collection[Path]) -> Path | None:
     path = name_original(first, stem.stem)
-    return path if path.is_file() else None
+    return path if path.is_file() and path not in taken else None
+
+
+def _plain(path: Path) -> Path:
+    """Return a path without the '..' in it."""
+    return Path(os.path.normpath(path))
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root.resolve())
 
 
 def _guess_track(folder: Path, names: list[str]) -> Iterator[Track]:
@@ -122,8 +167,10 @@ def _guess_track(folder: Path, names: list[str]) -> Iterator[Track]:
     shapes = {(one.sample_rate, one.channels, one.frames) for one in files}
     if len(files) < 2 or len(shapes) != 1 or files[0].frames is None:
         return
-    stems = tuple(Stem(one.path.stem, one.path) for one in files if one.path.stem != ORIGINAL)
+    originals = [one.path for one in files if _ORIGINAL.search(one.path.stem)]
+    stems = tuple(Stem(one.path.stem, one.path) for one in files if one.path not in originals)
+    if not stems:
+        return
     first, name = files[0], folder.resolve().name
     track = Track(name, folder, name, stems, first.sample_rate, first.channels, files[0].frames)
-    original = next((one.path for one in files if one.path.stem == ORIGINAL), None)
-    yield replace(track, original=original)
+    yield replace(track, original=originals[0] if len(originals) == 1 else None)

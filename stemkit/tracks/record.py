@@ -14,6 +14,7 @@ RECORD_NAME = "provenance"
 RUN_RECORD = "provenance.json"
 """The file in an output folder that holds the records of all its tracks, if they share one."""
 
+Count = Annotated[int, Field(gt=0)]
 Decibels = Annotated[float, Field(allow_inf_nan=False)] | None
 """Null for what is silent, or too short to have a loudness."""
 
@@ -58,13 +59,13 @@ class SourceRecord(Measures):
     codec: str
     """Such as pcm_16, mp3 or aac."""
 
-    sample_rate: int
+    sample_rate: Count
     """In Hz."""
 
-    channels: int
+    channels: Count
     """How many it has."""
 
-    frames: int
+    frames: Annotated[int, Field(ge=0)]
     """Samples of each channel."""
 
 
@@ -83,32 +84,35 @@ class StemRecord(Measures):
     sha256: str
     """The SHA-256 of the file's bytes."""
 
-    sample_rate: int
+    sample_rate: Count
     """Of the samples that went into the file, in Hz."""
 
-    file_sample_rate: int
+    file_sample_rate: Count
     """Of the file: some codecs exist at some rates only."""
 
-    channels: int
+    channels: Count
     """How many it has."""
 
-    frames: int
+    frames: Annotated[int, Field(ge=0)]
     """Samples of each channel, at `sample_rate`."""
 
     gain_db: float
     """What was added to the stem as the model and the preset made it."""
 
+    is_levelled: bool = False
+    """Whether the preset asked for its loudness or its true peak."""
+
 
 class MarkerRecord(_Table):
     """A place in the song that its file marks."""
 
-    frame: int
+    frame: Annotated[int, Field(ge=0)]
     """Where it is, in samples of the song's rate."""
 
     label: str
     """What it's called; may be empty."""
 
-    frames: int = 0
+    frames: Annotated[int, Field(ge=0)] = 0
     """How long it lasts; 0 for a point."""
 
 
@@ -152,7 +156,7 @@ class TrackRecord(_Table):
     source: SourceRecord
     """The song."""
 
-    stems: list[StemRecord]
+    stems: Annotated[list[StemRecord], Field(min_length=1)]
     """Its stems, in the order of the model or the preset."""
 
     model: ModelRecord | None = None

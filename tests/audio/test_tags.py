@@ -147,3 +147,35 @@ def test_markers_behind_the_end_are_left_out(tmp_path: Path) -> None:
     encode_file(path, [noise(9600)], RATE, 2, OutputFormat("wav"), 0, Metadata(markers=marks))
     found = read_metadata(probe_audio(path)).markers
     assert found == (Marker(0, "a"), Marker(100, "b", 9500), Marker(9600, "c"))
+
+
+@pytest.mark.parametrize("container", ["mp3", "wav", "aiff"])
+def test_what_id3_has_no_room_for_is_kept(tmp_path: Path, container: str) -> None:
+    """Pictures of one description, and dates that aren't dates: other programs see the year."""
+    pictures = (
+        Picture(b"front", "image/png", 3, "cover"),
+        Picture(b"back", "image/png", 4, "cover"),
+    )
+    dates = {"24.12.1999": "1999", "circa 1999": "1999", "Spring": "", "2001-02-03": "2001-02-03"}
+    for date, stamp in dates.items():
+        path = tmp_path / f"stem.{container}"
+        said = Metadata(Tags(date=(date,), pictures=pictures))
+        encode_file(path, [noise(9600)], RATE, 2, OutputFormat(container), 0, said)  # type: ignore[arg-type]
+        found = read_metadata(probe_audio(path)).tags
+        assert found.date == (date,)
+        assert {(one.data, one.kind) for one in found.pictures} == {(b"front", 3), (b"back", 4)}
+        assert read_tags(path, container).get("date", [""]) == [stamp]
+
+
+def test_damaged_tags_leave_the_markers(tmp_path: Path) -> None:
+    path = tmp_path / "song.wav"
+    said = Metadata(Tags(title=("x",)), (Marker(100, "a"),), 77)
+    encode_file(path, [noise(9600)], RATE, 2, OutputFormat("wav"), 0, said)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"ID3")
+    data[at + 3] = 9  # a version that isn't known
+    path.write_bytes(data)
+    with pytest.raises(TagsError, match="can't be read") as caught:
+        read_metadata(probe_audio(path))
+    assert caught.value.rest.markers == (Marker(100, "a"),)
+    assert caught.value.rest.time_reference == 77

@@ -166,3 +166,175 @@ def test_a_moved_folder_is_handed_off_where_it_is(songs: Path, model: str, tmp_p
     assert run(["handoff", str(tmp_path / "moved"), "--to", "reaper,audacity", "-q"]) == 0
     text = (tmp_path / "moved" / "one" / "one.rpp").read_text()
     assert str(tmp_path) not in text
+
+
+def hash_all(folder: Path) -> dict[str, str]:
+    """Return the hash of every file that isn't hidden."""
+    return {
+        name: value
+        for name, value in read_tree(folder).items()
+        if not Path(name).name.startswith(".")
+    }
+
+
+def test_no_input_and_no_stem_is_replaced_by_the_original(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a song that is called so, nor a stem of another, nor what a preset calls so."""
+    songs = tmp_path / "songs"
+    write_song(songs / "original.wav", 0.3)
+    before = (songs / "original.wav").read_bytes()
+    options = ["--name-template", "{stem}", "--handoff", "reaper"]
+    assert separate(songs / "original.wav", songs, model, *options) == 2
+    assert "would replace the input" in capsys.readouterr().err
+    assert (songs / "original.wav").read_bytes() == before
+    for name in ("01 vocals", "01 original"):
+        write_song(tmp_path / "two" / f"{name}.wav", 0.3)
+    options = ["--name-template", "{number} {stem} {track}", "--handoff", "reaper"]
+    assert separate(tmp_path / "two", tmp_path / "out", model, *options) == 2
+    assert "would share an output" in capsys.readouterr().err
+    preset = tmp_path / "p.toml"
+    preset.write_text(
+        'version = 1\nsummary = "t"\n[stems.vocals]\n[mix]\nname = "original"\nstem_files = true'
+    )
+    options = ["-p", str(preset), "--handoff", "reaper"]
+    assert separate(songs, tmp_path / "out2", model, *options) == 2
+    assert "would share an output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["one.rpp", "original.wav", "one.dawproject", "one.lof"])
+def test_what_another_wrote_or_edited_stays(
+    name: str, songs: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, every = tmp_path / "out", "reaper,dawproject,audacity"
+    (out / "one").mkdir(parents=True)
+    (out / "one" / name).write_text("mine")
+    assert separate(songs, out, model, "--handoff", every) == 0
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert f"{name} isn't what stemkit wrote" in warning
+    assert (out / "one" / name).read_text() == "mine"
+    assert (out / "deep" / "two" / "two.rpp").is_file()
+    (out / "one" / name).unlink()
+    assert run(["handoff", str(out), "--to", every, "-q"]) == 0
+    with (out / "one" / name).open("ab") as file:
+        file.write(b"\n")
+    edited = (out / "one" / name).read_bytes()
+    capsys.readouterr()
+    code = run(["handoff", str(out), "--to", every, "-q"])
+    errors = capsys.readouterr().err.splitlines()
+    assert (out / "one" / name).read_bytes() == edited
+    # An original that is as long as the song is taken as it is.
+    assert (code, len(errors)) == ((0, 0) if name == "original.wav" else (1, 1))
+
+
+def test_projects_of_other_stems_are_made_anew(songs: Path, model: str, tmp_path: Path) -> None:
+    out, every = tmp_path / "out", "reaper,ardour,dawproject,audacity,ni-stems"
+    assert separate(songs, out, model, "--handoff", every) == 0
+    assert separate(songs, out, model, "--stems", "vocals,residual") == 0
+    assert separate(songs, out, model, "--stems", "vocals,residual", "--handoff", every) == 0
+    fresh = tmp_path / "fresh" / "out"
+    assert separate(songs, fresh, model, "--stems", "vocals,residual", "--handoff", every) == 0
+    now, expected = hash_all(out), hash_all(fresh)
+    left = {name for name in now if name not in expected}
+    assert all("accompaniment" in name or name.endswith(".bak") for name in left)
+    assert {name: now[name] for name in expected} == expected
+
+
+def test_an_original_has_no_presets_loudness(songs: Path, model: str, tmp_path: Path) -> None:
+    preset = tmp_path / "loud.toml"
+    preset.write_text('version = 1\nsummary = "t"\n[stems.vocals]\nloudness_lufs = -6\n')
+    out = tmp_path / "out"
+    assert separate(songs, out, model, "-p", str(preset), "--handoff", "reaper") == 0
+    original, _ = soundfile.read(out / "one" / "original.wav", dtype="float32")
+    song, _ = soundfile.read(songs / "one.wav", dtype="float32")
+    np.testing.assert_array_equal(original, song)
+
+
+def test_stems_in_folders_of_their_own_are_one_track_each(
+    songs: Path, model: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    options = ["--name-template", "{stem}/{track}", "--handoff", "reaper"]
+    assert separate(songs, out, model, *options) == 0
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.rpp")) == [
+        "out.rpp", "vocals/one.rpp", "vocals/two.rpp",
+    ]  # fmt: skip
+    assert (out / "out.rpp").read_text().count("<ITEM") == 2 * 3
+
+
+def test_songs_whose_names_hold_a_stems_have_projects_of_their_own(
+    model: str, tmp_path: Path
+) -> None:
+    for name in ("a", "vocals a"):
+        write_song(tmp_path / "songs" / f"{name}.wav", 0.3)
+    out = tmp_path / "out"
+    options = ["--name-template", "{track} ({stem})", "--handoff", "audacity"]
+    assert separate(tmp_path / "songs", out, model, *options) == 0
+    assert sorted(path.name for path in out.glob("*.lof")) == ["a.lof", "vocals a.lof"]
+    assert '"a (vocals).wav"' in (out / "a.lof").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"sample_rate": 44100', '"sample_rate": 0'),
+        ('"frames": 26460', '"frames": -1'),
+        ('"file": "vocals.wav"', '"file": "../../../songs/one.wav"'),
+        ('"version": 1', '"version": 9'),
+    ],
+)
+def test_a_record_that_lies_costs_its_own_track_alone(
+    old: str, new: str, songs: Path, model: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    assert separate(songs, out, model) == 0
+    record = out / "one" / "provenance.json"
+    assert old in record.read_text()
+    record.write_text(record.read_text().replace(old, new))
+    before = hash_all(tmp_path)
+    assert run(["handoff", str(out), "--to", "audacity", "-q"]) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert str(out / "one") in error
+    new_files = hash_all(tmp_path).keys() - before.keys()
+    assert {Path(name).suffix for name in new_files} == {".lof"}
+    assert all(name.startswith("out/deep/") for name in new_files)
+
+
+def test_a_damaged_record_ends_no_run_that_dedupes(
+    songs: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert separate(songs / "one.wav", out, model) == 0
+    (out / "one" / "provenance.json").write_text('{"format": "stemkit track", broken')
+    (songs / "twin.wav").write_bytes((songs / "one.wav").read_bytes())
+    assert separate(songs, out, model, "--dedupe") == 0
+    assert "has no record" in capsys.readouterr().err
+    assert (out / "twin" / "vocals.wav").is_file()
+    assert (out / "deep" / "two" / "vocals.wav").is_file()
+
+
+def test_a_damaged_original_is_made_anew(songs: Path, model: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert separate(songs, out, model, "--handoff", "reaper") == 0
+    whole = (out / "one" / "original.wav").read_bytes()
+    (out / "one" / "original.wav").unlink()
+    assert run(["handoff", str(out), "--to", "dawproject", "-q"]) == 0
+    assert (out / "one" / "original.wav").read_bytes() == whole
+
+
+def test_one_song_that_no_project_can_name_leaves_the_others_theirs(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    songs, out = tmp_path / "songs", tmp_path / "out"
+    for name in ("a", "b", "new\nline"):
+        write_song(songs / f"{name}.wav", 0.3)
+    assert separate(songs, out, model, "--handoff", "reaper") == 0
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert (out / "out.rpp").read_text().count("<ITEM") == 2 * 3
+
+
+def test_a_pipe_takes_no_hand_off(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["separate", "-", "-o", "-", "-m", model, "--stems", "vocals", "--handoff", "reaper"]
+    assert run(command) == 2
+    assert "a pipe takes no" in capsys.readouterr().err

@@ -244,3 +244,29 @@ def test_a_ledger_of_an_earlier_stemkit_goes_on(songs: Path, model: str, tmp_pat
     assert separate(songs, out, model, "--provenance", "run") == 3
     assert separate(songs, out, model, "--provenance", "run", "--overwrite") == 0
     assert (out / "provenance.json").is_file()
+
+
+def test_a_song_goes_on_once_what_was_in_the_way_is_gone(
+    songs: Path, model: str, tmp_path: Path
+) -> None:
+    """Nothing was written, and so nothing is in the way of the next run."""
+    out = tmp_path / "out"
+    (out / "plain").mkdir(parents=True)
+    (out / "plain" / "provenance.json").write_text("{}")
+    assert separate(songs, out, model) == 1
+    assert not (out / "plain" / "vocals.wav").exists()
+    (out / "plain" / "provenance.json").unlink()
+    assert separate(songs, out, model) == 0
+
+
+def test_the_one_file_of_a_run_replaces_no_other(
+    songs: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which is found before any work."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "provenance.json").write_text("mine")
+    assert separate(songs, out, model, "--provenance", "run") == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert read_tree(out).keys() == {"provenance.json"}
+    assert (out / "provenance.json").read_text() == "mine"

@@ -1,5 +1,6 @@
 """ID3 version 2: in MP3, AIFF and WAV."""
 
+import re
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -8,6 +9,8 @@ from mutagen import id3
 from stemkit.audio.tags.metadata import TEXTS, Marker, Metadata, Picture, Tags, Values, clean
 
 _UTF8 = id3.Encoding.UTF8
+_DATE = re.compile(r"\d{4}(-\d\d(-\d\d([ T]\d\d(:\d\d(:\d\d)?)?)?)?)?")
+_YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
 _MOST_LISTED = 255  # chapters that a list of them can count
 _FRAMES = {
     "title": id3.TIT2,
@@ -34,6 +37,8 @@ def read_frames(tag: id3.ID3) -> Tags:
         for frame in tag.getall("APIC")
         if frame.data and frame.mime != "-->"  # a link
     )
+    whole = [text for frame in tag.getall("TXXX:DATE") for text in frame.text]
+    texts["date"] = clean(whole) or texts["date"]
     return Tags(**texts, comment=_read_comments(tag), pictures=pictures)
 
 
@@ -47,13 +52,16 @@ def make_tag(metadata: Metadata, sample_rate: int, frames: int | None) -> id3.ID
         values = list(getattr(metadata.tags, name))
         if values and name == "comment":
             tag.add(id3.COMM(encoding=_UTF8, lang="XXX", desc="", text=values))
+        elif values and name == "date":
+            _add_dates(tag, values)
         elif values:
             tag.add(_FRAMES[name](encoding=_UTF8, text=values))
-    for number, picture in enumerate(metadata.tags.pictures):
-        # A tag holds one picture of each description.
-        description = picture.description or (f"{number + 1}" if number else "")
-        tag.add(id3.APIC(encoding=_UTF8, mime=picture.mime, type=picture.kind, desc=description,
-                         data=picture.data))  # fmt: skip
+    for picture in metadata.tags.pictures:
+        frame = id3.APIC(encoding=_UTF8, mime=picture.mime, type=picture.kind,
+                         desc=picture.description, data=picture.data)  # fmt: skip
+        while frame.HashKey in tag:  # it holds one picture of each description
+            frame.desc += "'"
+        tag.add(frame)
     if metadata.encoded_by:
         tag.add(id3.TENC(encoding=_UTF8, text=[metadata.encoded_by]))
     if frames is not None:
@@ -79,6 +87,17 @@ def _read_comments(tag: id3.ID3) -> Values:
     """Return the comments proper: iTunes and others keep numbers in described ones."""
     plain = [frame for frame in tag.getall("COMM") if frame.desc in ("", "ID3v1 Comment")]
     return clean([text for frame in plain for text in frame.text])
+
+
+def _add_dates(tag: id3.ID3, dates: list[str]) -> None:
+    """Add dates as ID3 has them, and of others the year, and the whole as a text of its own."""
+    stamps = [date for date in dates if _DATE.fullmatch(date)]
+    others = [date for date in dates if not _DATE.fullmatch(date)]
+    years = [year[0] for date in others if (year := _YEAR.search(date))]
+    if stamps or years:
+        tag.add(id3.TDRC(encoding=_UTF8, text=stamps or years))
+    if others:
+        tag.add(id3.TXXX(encoding=_UTF8, desc="DATE", text=others))
 
 
 def _add_chapters(tag: id3.ID3, markers: Sequence[Marker], sample_rate: int, frames: int) -> None:

@@ -2,9 +2,11 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import mutagen
 from mutagen.flac import FLAC
@@ -23,6 +25,7 @@ from stemkit.audio.tags.streams import read_streams
 from stemkit.audio.tags.vorbis import from_block, read_comments
 from stemkit.errors import TagsError
 
+T = TypeVar("T")
 _UNREADABLE = (
     mutagen.MutagenError,
     ArithmeticError,
@@ -38,48 +41,58 @@ _UNREADABLE = (
 """What mutagen raises for tags that are damaged: whatever its parsers stumble on."""
 
 _MOST_FRAMES = 2**32 - 1  # what a cue point can count
+_MOST_MARKERS = 2**15 - 1  # what an AIFF file can number
 
 
 def read_metadata(info: AudioInfo) -> Metadata:
     """Return what the file that `info` describes says besides its samples.
 
-    Raises TagsError for tags that are damaged.
+    Raises TagsError for tags that are damaged; it has what could be read.
     """
-    try:
-        return _read(info)
-    except _UNREADABLE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise TagsError(f"the tags of {info.path.name!r} can't be read ({reason})") from error
-
-
-def _read(info: AudioInfo) -> Metadata:
-    chunks = ChunkContent()
-    if info.container == "wav":
-        chunks = read_wav(info.path)
-    elif info.container == "aiff":
-        chunks = read_aiff(info.path)
-    tags = read_frames(ID3(BytesIO(chunks.id3))) if chunks.id3 else _read_tags(info)
+    faults: list[str] = []
+    chunks = _try(lambda: _read_chunks(info), ChunkContent(), faults)
+    tags = _try(lambda: _read_tags(info, chunks.id3), Tags(), faults)
     streams = read_streams(info)
-    return Metadata(
+    found = Metadata(
         streams.tags if tags == Tags() else tags,
         _keep_inside(chunks.markers or streams.markers, info),
         chunks.time_reference,
         chunks.coding_history,
     )
+    if faults:
+        raise TagsError(f"the tags of {info.path.name!r} can't be read ({faults[0]})", found)
+    return found
+
+
+def _try(read: Callable[[], T], nothing: T, faults: list[str]) -> T:
+    """Return what `read` does, or `nothing` if that is damaged, and then tell why."""
+    try:
+        return read()
+    except _UNREADABLE as error:
+        faults.append(" ".join(str(error).split()) or type(error).__name__)
+        return nothing
+
+
+def _read_chunks(info: AudioInfo) -> ChunkContent:
+    if info.container == "wav":
+        return read_wav(info.path)
+    return read_aiff(info.path) if info.container == "aiff" else ChunkContent()
 
 
 def _keep_inside(markers: tuple[Marker, ...], info: AudioInfo) -> tuple[Marker, ...]:
     """Return the markers that lie in the song, and that any file can hold."""
     end = _MOST_FRAMES if info.frames is None else min(info.frames, _MOST_FRAMES)
+    inside = (marker for marker in markers if 0 <= marker.frame <= end)
     return tuple(
         replace(marker, frames=min(marker.frames, end - marker.frame))
-        for marker in markers
-        if 0 <= marker.frame <= end
+        for marker in islice(inside, _MOST_MARKERS)
     )
 
 
-def _read_tags(info: AudioInfo) -> Tags:
-    """Return what mutagen finds; nothing in containers that it doesn't know."""
+def _read_tags(info: AudioInfo, chunk: bytes) -> Tags:
+    """Return what mutagen finds, in an ID3 chunk or the file; nothing where it knows neither."""
+    if chunk:
+        return read_frames(ID3(BytesIO(chunk)))
     path = info.path
     match info.container:
         case "flac":

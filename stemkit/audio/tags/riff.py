@@ -31,7 +31,7 @@ def make_chunks(metadata: Metadata, sample_rate: int, channels: int, bits: str) 
 
 def _make_bext(metadata: Metadata, sample_rate: int, channels: int, bits: str) -> bytes:
     head = BEXT_HEAD.pack(
-        _to_ascii("; ".join(metadata.tags.title))[:256],
+        _to_ascii(" ".join("; ".join(metadata.tags.title).split()))[:256],
         _to_ascii(metadata.encoded_by.partition(",")[0])[:32],
         b"", b"", b"",
         metadata.time_reference,
