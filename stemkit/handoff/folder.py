@@ -61,7 +61,7 @@ def _join(tracks: Sequence[Track], folder: Path) -> HandedOff:
     made_of = hash_text("".join(map(hash_track, named)))
     try:
         if named and not notes.is_current(path, made_of):
-            notes.require_own(path)
+            notes.begin([path])
             done.paths.append(write_reaper_folder(named, folder))
             notes.add(path, made_of)
     except (StemkitError, OSError) as error:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,6 +11,8 @@ from typing import Self
 from stemkit.errors import HandoffError
 from stemkit.files import hash_content, replace_file
 from stemkit.tracks.track import Track
+
+_UNKNOWN = "being written"
 
 
 @dataclass
@@ -43,12 +46,21 @@ class Notes:
         note = self.files.get(path.name)
         return note is not None and note["made_of"] == made_of and path.exists()
 
-    def require_own(self, path: Path) -> None:
-        """Raise HandoffError for a file that is there and isn't what a hand-off wrote."""
+    def begin(self, paths: Sequence[Path]) -> None:
+        """Note that files are being written, so that a kill leaves none that isn't known.
+
+        Raises HandoffError for one that is there and isn't what a hand-off wrote.
+        """
+        for path in paths:
+            self._require_own(path)
+        self.files |= {path.name: {"sha256": _UNKNOWN, "made_of": ""} for path in paths}
+        self._write()
+
+    def _require_own(self, path: Path) -> None:
         if not path.exists() and not path.is_symlink():
             return
-        note = self.files.get(path.name)
-        if path.is_dir() or note is None or hash_content(path) != note["sha256"]:
+        note = self.files.get(path.name, {"sha256": ""})
+        if path.is_dir() or note["sha256"] not in (_UNKNOWN, hash_content(path)):
             raise HandoffError(
                 f"{path} isn't what stemkit wrote, or was edited since; move it away"
             )
@@ -56,6 +68,9 @@ class Notes:
     def add(self, path: Path, made_of: str) -> None:
         """Note what was just written."""
         self.files[path.name] = {"sha256": hash_content(path), "made_of": made_of}
+        self._write()
+
+    def _write(self) -> None:
         text = json.dumps(self.files, indent=1, sort_keys=True)
         replace_file(self.path, lambda temporary: temporary.write_text(text + "\n"))
 

@@ -35,7 +35,7 @@ def add_original(track: Track, notes: Notes, made_of: str, source: Path | None =
     song = source or Path(record.source.path)
     _require_same(song, record)
     target = name_original(track.stems[0].path, track.stems[0].name)
-    notes.require_own(target)
+    notes.begin([target])
     with AudioReader(song) as reader:
         blocks = _adapt(reader.blocks(), track.channels, _shared_gain(record))
         rate = reader.info.sample_rate

@@ -73,8 +73,7 @@ def _make(handoff: Handoff, track: Track, notes: Notes, made_of: str) -> list[Pa
         "bwf": write_bwf,
         "ni-stems": write_ni_stems,
     }
-    for path in _list_files(handoff, track):
-        notes.require_own(path)
+    notes.begin(_list_files(handoff, track))
     made = makers[handoff](track)
     paths = [made] if isinstance(made, Path) else made
     for path in paths:

@@ -156,7 +156,7 @@ class TrackRecord(_Table):
     source: SourceRecord
     """The song."""
 
-    stems: Annotated[list[StemRecord], Field(min_length=1)]
+    stems: list[StemRecord]
     """Its stems, in the order of the model or the preset."""
 
     model: ModelRecord | None = None

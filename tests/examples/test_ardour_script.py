@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 import soundfile
 
 from stemkit.handoff.ardour import write_ardour_session
@@ -36,7 +37,7 @@ class Piece:
 
 PIECES = (Piece(3, 7, 1, range(2, 13)), Piece(20, 12, 2, range(7, 15)))
 
-pytestmark = needs_ardour
+pytestmark = [pytest.mark.desktop, needs_ardour]
 
 
 def _make_session(folder: Path) -> Path:

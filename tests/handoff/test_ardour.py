@@ -201,6 +201,7 @@ def test_stems_that_would_be_named_alike_have_tracks_and_files_of_their_own(tmp_
     assert len({path.name.casefold() for path in _audio_files(session)}) == 6
 
 
+@pytest.mark.desktop
 @needs_ardour
 def test_ardour_opens_saves_moves_and_opens_them_again(tmp_path: Path) -> None:
     odd = make_track(
@@ -254,6 +255,7 @@ def _expect(track: Track, session: Path) -> list[list[object]]:
     return lines
 
 
+@pytest.mark.desktop
 @needs_ardour
 @pytest.mark.parametrize(
     ("stems", "sample_rate", "channels", "kinds"),

@@ -24,6 +24,8 @@ from stemkit.tracks.record import MarkerRecord, SourceRecord, TagsRecord, TrackR
 from stemkit.tracks.track import Track
 from tests.tracks.making import write_track
 
+pytestmark = pytest.mark.desktop
+
 RATE = 48000
 SECONDS = 10
 TONES_HZ = {"vocals": 500, "drums": 1000, "bass": 2000}
