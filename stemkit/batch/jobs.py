@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stemkit.batch.find import FoundFile, identify_inode
 from stemkit.errors import OptionError, PlanError
-from stemkit.tracks.find import name_original
-from stemkit.tracks.record import RECORD_NAME
+from stemkit.tracks.names import RECORD_NAME, name_original
 
 if TYPE_CHECKING:
     from stemkit.storage.places import Place

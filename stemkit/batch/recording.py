@@ -6,6 +6,7 @@ import platform
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +24,8 @@ from stemkit.errors import EncodeError, RecordError
 from stemkit.files import replace_file
 from stemkit.storage.names import name_place
 from stemkit.storage.transfer import published
+from stemkit.tracks.names import RUN_RECORD
 from stemkit.tracks.record import (
-    RUN_RECORD,
     MarkerRecord,
     ModelRecord,
     RunRecord,
@@ -100,8 +101,7 @@ def make_record(
         model=_describe_model(treatment, effective["model"]),
         preset=None if treatment.preset is None else treatment.preset.place,
         settings=effective,
-        versions={"stemkit": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in _COMPUTING},
+        versions=_list_versions(),
         tags=_describe_tags(heard.metadata.tags),
         markers=[
             MarkerRecord(
@@ -112,6 +112,12 @@ def make_record(
         time_reference=heard.metadata.time_reference,
         warnings=list(warnings),
     )
+
+
+@cache
+def _list_versions() -> dict[str, str]:
+    ours = {"stemkit": __version__, "python": platform.python_version()}
+    return ours | {name: version(name) for name in _COMPUTING}
 
 
 def describe_program(treatment: Treatment) -> str:

@@ -65,7 +65,7 @@ def _plan_file(path: Path, title: str | None) -> "Sheet":
 def _plan_track(folder: Path, title: str | None) -> "Sheet":
     from stemkit.review.scan import scan_audio
     from stemkit.review.sheet import Lane, Sheet
-    from stemkit.tracks.track import ORIGINAL
+    from stemkit.tracks.names import ORIGINAL
 
     track = _find_track(folder)
     sounds = [(stem.name, stem.path) for stem in track.stems]

@@ -32,7 +32,8 @@ from stemkit.files import link_or_copy, partial_path, replace_file
 from stemkit.handoff.ardour_session import CLICK, MASTER, Lane, make_session
 from stemkit.handoff.colours import colour_of
 from stemkit.samples import Samples
-from stemkit.tracks.track import ORIGINAL, Stem, Track
+from stemkit.tracks.names import ORIGINAL
+from stemkit.tracks.track import Stem, Track
 
 _READABLE = ("wav", "aiff", "flac")
 _UNFIT = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff<>:;"/\\|?*]')

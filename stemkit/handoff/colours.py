@@ -3,7 +3,7 @@
 import zlib
 from dataclasses import dataclass
 
-from stemkit.tracks.track import ORIGINAL
+from stemkit.tracks.names import ORIGINAL
 
 
 @dataclass(frozen=True)

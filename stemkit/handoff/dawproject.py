@@ -24,8 +24,9 @@ from stemkit.errors import HandoffError
 from stemkit.files import partial_path, replace_file
 from stemkit.handoff.colours import colour_of
 from stemkit.handoff.text import flatten
+from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.record import TagsRecord
-from stemkit.tracks.track import ORIGINAL, Stem, Track
+from stemkit.tracks.track import Stem, Track
 
 _READABLE_CODECS = re.compile(r"pcm_(16|24|32)|float|flac")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

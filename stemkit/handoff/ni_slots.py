@@ -6,7 +6,8 @@ from pathlib import Path
 
 from stemkit.handoff.colours import Colour, colour_of
 from stemkit.handoff.text import flatten
-from stemkit.tracks.track import ORIGINAL, Track
+from stemkit.tracks.names import ORIGINAL
+from stemkit.tracks.track import Track
 
 _PLACES = {"drums": 0, "bass": 1, "other": 2, "accompaniment": 2, "rest": 2, "vocals": 3}
 _SHARED = 2

@@ -13,7 +13,7 @@ from stemkit.errors import AudioError, HandoffError
 from stemkit.files import hash_content, replace_file
 from stemkit.handoff.notes import Notes
 from stemkit.samples import Samples
-from stemkit.tracks.find import name_original
+from stemkit.tracks.names import name_original
 from stemkit.tracks.record import TrackRecord
 from stemkit.tracks.track import Track
 

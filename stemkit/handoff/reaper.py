@@ -16,7 +16,8 @@ from pathlib import Path
 from stemkit.errors import HandoffError
 from stemkit.handoff.colours import Colour, colour_of
 from stemkit.handoff.text import flatten, relate, write_lines
-from stemkit.tracks.track import ORIGINAL, Track
+from stemkit.tracks.names import ORIGINAL
+from stemkit.tracks.track import Track
 
 _SYSTEM = {"win32": "win64", "darwin": "macOS-arm64"}.get(sys.platform, "linux-x86_64")
 """What REAPER calls this system; which byte of a colour is red depends on it."""

@@ -18,7 +18,7 @@ from stemkit.review.voices import (
     find_horns,
     is_voice,
 )
-from stemkit.tracks.track import ORIGINAL
+from stemkit.tracks.names import ORIGINAL
 
 Kind = Literal[
     "clipping", "silence", "loud", "cymbals", "horns", "crowd", "fricatives", "hollow"

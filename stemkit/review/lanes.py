@@ -10,7 +10,8 @@ import numpy as np
 
 from stemkit.audio.decode import AudioReader
 from stemkit.audio.wav import WavLayout, WavWriter
-from stemkit.tracks.track import ORIGINAL, Track
+from stemkit.tracks.names import ORIGINAL
+from stemkit.tracks.track import Track
 
 Role = Literal["stem", "original", "sum"]
 """The sum of the stems stands for the original where there is none; it's looked at, not played."""

@@ -10,8 +10,9 @@ from stemkit.audio.info import AudioInfo
 from stemkit.audio.probe import probe_audio
 from stemkit.audio.sniff import claims_audio
 from stemkit.errors import AudioError, RecordError
-from stemkit.tracks.record import RUN_RECORD, RunRecord, StemRecord, TrackRecord, read_record
-from stemkit.tracks.track import ORIGINAL, Stem, Track
+from stemkit.tracks.names import ORIGINAL, RUN_RECORD, name_original
+from stemkit.tracks.record import RunRecord, StemRecord, TrackRecord, read_record
+from stemkit.tracks.track import Stem, Track
 
 _ORIGINAL = re.compile(rf"\b{ORIGINAL}\b")
 
@@ -133,13 +134,6 @@ def _name_project(file: str, stem: str, track: str) -> str:
     found = list(re.finditer(rf"[\s._(\[-]*{re.escape(stem)}[)\]]*", file))
     rest = f"{file[: found[-1].start()]}{file[found[-1].end() :]}".strip() if found else file
     return track if not rest or rest.isdigit() else rest
-
-
-def name_original(first: Path, stem: str) -> Path:
-    """Return the file of the song itself beside the stem `stem`, whose file is `first`."""
-    head, mark, tail = first.stem.rpartition(stem)
-    name = f"{head}{ORIGINAL}{tail}" if mark else f"{first.stem} {ORIGINAL}"
-    return first.with_name(f"{name}.wav")
 
 
 def _find_original(first: Path, stem: StemRecord, taken: Collection[Path]) -> Path | None:

@@ -8,12 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stemkit.errors import RecordError
 
-RECORD_NAME = "provenance"
-"""What the name template gives for `{stem}` where a track's record is named."""
-
-RUN_RECORD = "provenance.json"
-"""The file in an output folder that holds the records of all its tracks, if they share one."""
-
 Count = Annotated[int, Field(gt=0)]
 Decibels = Annotated[float, Field(allow_inf_nan=False)] | None
 """Null for what is silent, or too short to have a loudness."""

@@ -5,9 +5,6 @@ from pathlib import Path
 
 from stemkit.tracks.record import MarkerRecord, TagsRecord, TrackRecord
 
-ORIGINAL = "original"
-"""The file beside the stems that holds the song itself, at their gain."""
-
 
 @dataclass(frozen=True)
 class Stem:

@@ -17,8 +17,9 @@ from stemkit.audio.encode import Container, OutputFormat, encode_file
 from stemkit.errors import AudioError, HandoffError
 from stemkit.handoff.ardour import name_session, write_ardour_session
 from stemkit.handoff.colours import colour_of
+from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.record import MarkerRecord, TagsRecord
-from stemkit.tracks.track import ORIGINAL, Stem, Track
+from stemkit.tracks.track import Stem, Track
 from tests.handoff.ardours import export_session, needs_ardour, run_ardour
 from tests.tracks.making import make_track
 

@@ -15,8 +15,9 @@ from stemkit.errors import HandoffError
 from stemkit.handoff import reaper
 from stemkit.handoff.colours import Colour, colour_of
 from stemkit.handoff.reaper import write_reaper_folder, write_reaper_project
+from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.record import MarkerRecord, TagsRecord
-from stemkit.tracks.track import ORIGINAL, Stem, Track
+from stemkit.tracks.track import Stem, Track
 from tests.tracks.making import make_track
 
 NASTY = (

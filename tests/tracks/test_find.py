@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from stemkit.tracks.find import find_tracks, name_original
-from stemkit.tracks.record import RUN_RECORD, RunRecord, TrackRecord, read_record
+from stemkit.tracks.find import find_tracks
+from stemkit.tracks.names import RUN_RECORD, name_original
+from stemkit.tracks.record import RunRecord, TrackRecord, read_record
 from stemkit.tracks.track import Track
 from tests.tracks.making import make_track
 
