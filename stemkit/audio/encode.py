@@ -174,7 +174,7 @@ def write_encoded(
 ) -> None:
     """Do what `encode_file` does, unchecked and with the errors of whatever writes."""
     rate, container = output_format.encoded_rate(sample_rate), output_format.container
-    counted = FrameCounter(blocks)
+    counted = _FrameCounter(blocks)
     cut = _recut(_resample(counted, Resampler(sample_rate, rate, channels)), channels)
     if container == "wav":
         layout = lay_out_wav(rate, channels, output_format.bit_depth or "24", metadata)
@@ -199,7 +199,7 @@ def lay_out_wav(
     return WavLayout(sample_rate, channels, bit_depth, chunks)
 
 
-class FrameCounter:
+class _FrameCounter:
     """Passes blocks on and counts their frames."""
 
     def __init__(self, blocks: Iterable[Samples]) -> None:

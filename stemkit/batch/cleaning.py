@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stemkit.batch.entries import RECORD_KEY, Entry
 from stemkit.batch.ledger import Ledger
 from stemkit.files import PARTIAL_PATTERN
 
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 def recover(ledger: Ledger, output: "Place") -> None:
     """Take up what a killed run left: its jobs are interrupted, their temporary files removed."""
     left = ledger.interrupt_running()
-    remove_partials_of([entry.targets | {"": entry.record_name} for entry in left], output)
+    remove_partials_of([_list_files(entry) for entry in left], output)
+
+
+def _list_files(entry: Entry) -> dict[str, str]:
+    """Return the files of a job, its record among them if it has one."""
+    record = {RECORD_KEY: entry.record_name} if entry.record_name else {}
+    return entry.targets | record
 
 
 def remove_partials_of(targets: Iterable[dict[str, str]], output: "Place") -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from stemkit import __version__
 from stemkit.audio.info import AudioInfo
 from stemkit.audio.meter import Measured
-from stemkit.audio.tags.metadata import Metadata, Tags
+from stemkit.audio.tags.metadata import Metadata, Tags, name_program
 from stemkit.batch.jobs import Job
 from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, SourceState, Written
@@ -122,12 +122,9 @@ def _list_versions() -> dict[str, str]:
 
 def describe_program(treatment: Treatment) -> str:
     """Return who encodes the outputs: stemkit, the model and the preset."""
-    parts = [f"stemkit {__version__}"]
-    if treatment.model is not None:
-        parts.append(f"model {Path(treatment.model).stem}")
-    if treatment.preset is not None:
-        parts.append(f"preset {Path(treatment.preset.place).stem}")
-    return ", ".join(parts)
+    model = None if treatment.model is None else str(treatment.model)
+    preset = None if treatment.preset is None else treatment.preset.place
+    return name_program(__version__, model, preset)
 
 
 def write_record(path: Path, record: TrackRecord) -> None:

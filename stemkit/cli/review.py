@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from stemkit.cli.lines import printable
+from stemkit.cli.report import ALL_DONE, NOTHING_TO_DO, SOME_FAILED
 
 if TYPE_CHECKING:
     from stemkit.review.build import ReviewResult
-
-FAILED, NOTHING = 1, 3
 
 
 @click.command()
@@ -57,9 +56,9 @@ def review(folder: Path, output: Path | None, no_audio: bool, workers: str, quie
         )
     if result is None:
         click.echo(printable(f"nothing to review: no stems below {folder}"), err=True)
-        return NOTHING
+        return NOTHING_TO_DO
     _tell(result, quiet=quiet)
-    return FAILED if result.failures else 0
+    return SOME_FAILED if result.failures else ALL_DONE
 
 
 @contextmanager

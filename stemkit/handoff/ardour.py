@@ -27,10 +27,10 @@ from stemkit.audio.encode import OutputFormat, encode_file
 from stemkit.audio.info import AudioInfo
 from stemkit.audio.probe import probe_audio
 from stemkit.audio.resample import Resampler
-from stemkit.errors import HandoffError
 from stemkit.files import link_or_copy, partial_path, replace_file
 from stemkit.handoff.ardour_session import CLICK, MASTER, Lane, make_session
 from stemkit.handoff.colours import colour_of
+from stemkit.handoff.faults import explain_os_errors
 from stemkit.samples import Samples
 from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.track import Stem, Track
@@ -58,15 +58,11 @@ def write_ardour_session(track: Track) -> Path:
     """
     name = name_session(track.project)
     folder = track.folder / name
-    try:
+    with explain_os_errors(folder):
         if folder.exists():
             _fill(folder, name, track)
         else:
             _build(folder, name, track)
-    except OSError as error:
-        raise HandoffError(
-            f"can't write '{folder}': {error.strerror}; make room or choose another folder"
-        ) from error
     return folder / f"{name}.ardour"
 
 

@@ -8,7 +8,7 @@ from stemkit.audio.decode import AudioReader
 from stemkit.audio.encode import OutputFormat, encode_file
 from stemkit.audio.probe import probe_audio
 from stemkit.audio.tags.markers import has_bext
-from stemkit.audio.tags.metadata import Marker
+from stemkit.audio.tags.metadata import Marker, name_program
 from stemkit.audio.tags.read import read_metadata
 from stemkit.errors import TagsError
 from stemkit.files import replace_file
@@ -76,9 +76,7 @@ def _write_copy(track: Track, stem: Stem, target: Path) -> Path:
 
 def _name_program(track: Track) -> str:
     record = track.record
-    parts = [f"stemkit {record.versions.get('stemkit', '')}".strip() if record else "stemkit"]
-    if record and record.model:
-        parts.append(f"model {Path(record.model.name).stem}")
-    if record and record.preset:
-        parts.append(f"preset {Path(record.preset).stem}")
-    return ", ".join(parts)
+    if record is None:
+        return name_program("", None, None)
+    model = record.model.name if record.model else None
+    return name_program(record.versions.get("stemkit", ""), model, record.preset)

@@ -20,9 +20,9 @@ from stemkit.audio.decode import AudioReader
 from stemkit.audio.encode import OutputFormat, encode_file
 from stemkit.audio.info import AudioInfo
 from stemkit.audio.probe import probe_audio
-from stemkit.errors import HandoffError
 from stemkit.files import partial_path, replace_file
 from stemkit.handoff.colours import colour_of
+from stemkit.handoff.faults import explain_os_errors
 from stemkit.handoff.text import flatten
 from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.record import TagsRecord
@@ -63,12 +63,8 @@ def write_dawproject(track: Track, *, embed: bool = True) -> Path:
     Raises HandoffError where the project can't be written, and AudioError for an unreadable stem.
     """
     path = track.folder / f"{track.project}.dawproject"
-    try:
+    with explain_os_errors(path):
         replace_file(path, lambda part: _write(part, track, embed))
-    except OSError as error:
-        raise HandoffError(
-            f"can't write '{path}': {error.strerror}; make room or choose another folder"
-        ) from error
     return path
 
 

@@ -37,7 +37,7 @@ def hand_off_folder(
         if missing_only:
             is_done = track.stems[0].path in skip
             wanted = () if is_done else find_missing(track, handoffs)
-        done = hand_off(track, wanted)
+        done = hand_off(track, wanted) if wanted else HandedOff(track)
         if wanted:
             yield track.folder, done
         if "reaper" in handoffs:

@@ -24,8 +24,8 @@ def add_original(track: Track, notes: Notes, made_of: str, source: Path | None =
     """Return `track` with the song itself as a file beside its stems.
 
     Without `source` a file that is there already and is as long as the song stays; else it is made
-    anew, of `source` or of the song where the record says that it was. It has the channels of the
-    stems and, if they were all turned down by one gain so as not to clip, that gain. Raises
+    anew, of `source`, which is the song, or of the file that the record names. It has the channels
+    of the stems and, if they were all turned down by one gain so as not to clip, that gain. Raises
     HandoffError where the song isn't there any more or is another, or a file of that name that no
     hand-off wrote; and AudioError.
     """
@@ -33,7 +33,8 @@ def add_original(track: Track, notes: Notes, made_of: str, source: Path | None =
     if record is None or (source is None and track.original and _fits(track.original, record)):
         return track
     song = source or Path(record.source.path)
-    _require_same(song, record)
+    if source is None:
+        _require_same(song, record)
     target = name_original(track.stems[0].path, track.stems[0].name)
     notes.begin([target])
     with AudioReader(song) as reader:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stemkit.errors import HandoffError
 from stemkit.files import replace_file
+from stemkit.handoff.faults import explain_os_errors
 
 
 def relate(path: Path, folder: Path) -> str:
@@ -36,10 +37,6 @@ _REPLACED = {"Cc": " ", "Zl": " ", "Zp": " ", "Cs": "\N{REPLACEMENT CHARACTER}"}
 def write_lines(path: Path, lines: Iterable[str]) -> Path:
     """Write a UTF-8 file whole or not at all, and return it; raises HandoffError."""
     text = "".join(f"{line}\n" for line in lines)
-    try:
+    with explain_os_errors(path):
         replace_file(path, lambda part: part.write_bytes(text.encode()))
-    except OSError as error:
-        raise HandoffError(
-            f"can't write '{path}': {error.strerror}; make room or choose another folder"
-        ) from error
     return path

@@ -83,6 +83,8 @@ def _make(handoff: Handoff, track: Track, notes: Notes, made_of: str) -> list[Pa
 
 def _list_files(handoff: Handoff, track: Track) -> list[Path]:
     """Return the files that tell whether a hand-off was made."""
+    if handoff == "bwf":
+        return list_copies(track)
     folder, project = track.folder, track.project
     session = name_session(project)
     files: dict[Handoff, list[Path]] = {
@@ -91,7 +93,6 @@ def _list_files(handoff: Handoff, track: Track) -> list[Path]:
         "dawproject": [folder / f"{project}.dawproject"],
         "audacity": [folder / f"{project}.lof"],
         "ni-stems": [folder / f"{project}.stem.mp4"],
-        "bwf": list_copies(track),
     }
     if track.markers:
         files["audacity"].append(folder / f"{project} labels.txt")

@@ -35,6 +35,8 @@ def find_tracks(folder: Path, *, guess: bool = True) -> Iterator[Track | Fault]:
     for top, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         place = Path(top)
+        if shared and place == folder:  # it was read above
+            names.remove(RUN_RECORD)
         found = list(_find_recorded(folder, place, sorted(names), shared.get(place, [])))
         for track in found:
             if not isinstance(track, Track):

@@ -13,7 +13,10 @@ import pytest
 
 import stemkit
 from stemkit.batch.cancel import CancelToken
+from stemkit.batch.cleaning import recover
 from stemkit.batch.driving import open_known
+from stemkit.batch.jobs import Job
+from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress
 from stemkit.batch.request import OutputOptions
 from stemkit.errors import LedgerError, OptionError, PlanError
@@ -360,3 +363,22 @@ def test_nothing_to_do_needs_no_worker(library: Library, backend: Backend) -> No
     library.run()
     assert library.run(spreading=Spreading(backend, 2)) == []
     assert library.run(spreading=Spreading("dask", address="tcp://127.0.0.1:1")) == []
+
+
+def test_what_is_cleaned_up_is_in_the_output_folder(tmp_path: Path) -> None:
+    """Of a job whose record's name isn't known, too: beside that folder another run may write."""
+    out = tmp_path / "out"
+    ledger = Ledger(make_folder(out / ".stemkit"), writable=True)
+    ledger.begin(Job(tmp_path / "a.wav", out, {"vocals": "a/vocals.wav"}), "f")
+    (out / "a").mkdir()
+    paths = [folder / ".stemkit-1-x.partial" for folder in (tmp_path, out, out / "a")]
+    for path in paths:
+        path.touch()
+    recover(ledger, out)
+    ledger.close()
+    assert [path.exists() for path in paths] == [True, False, False]
+
+
+def make_folder(path: Path) -> Path:
+    path.mkdir(parents=True)
+    return path

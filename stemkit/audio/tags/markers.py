@@ -25,12 +25,12 @@ class ChunkContent:
     id3: bytes = b""
 
 
-def read_wav(path: Path, offset: int = 0) -> ChunkContent:
+def read_wav(path: Path) -> ChunkContent:
     """Return what the chunks of a WAV or RF64 file say; of a damaged one nothing.
 
     Raises OSError.
     """
-    chunks = _read_all(path, offset, "<4sI", {b"bext", b"cue ", b"LIST", b"id3 ", b"ID3 "})
+    chunks = _read_all(path, "<4sI", {b"bext", b"cue ", b"LIST", b"id3 ", b"ID3 "})
     reference, history = _read_bext(chunks.get(b"bext", [b""])[0])
     return ChunkContent(
         _read_cues(chunks.get(b"cue ", [b""])[0], chunks.get(b"LIST", [])),
@@ -42,12 +42,12 @@ def read_wav(path: Path, offset: int = 0) -> ChunkContent:
 
 def has_bext(path: Path) -> bool:
     """Return whether a WAV file is a Broadcast Wave file; raises OSError."""
-    return b"bext" in _read_all(path, 0, "<4sI", {b"bext"})
+    return b"bext" in _read_all(path, "<4sI", {b"bext"})
 
 
-def read_aiff(path: Path, offset: int = 0) -> ChunkContent:
+def read_aiff(path: Path) -> ChunkContent:
     """Return what the chunks of an AIFF file say; of a damaged one nothing. Raises OSError."""
-    chunks = _read_all(path, offset, ">4sI", {b"MARK", b"ID3 "})
+    chunks = _read_all(path, ">4sI", {b"MARK", b"ID3 "})
     markers = _read_mark(chunks.get(b"MARK", [b""])[0])
     return ChunkContent(markers, id3=chunks.get(b"ID3 ", [b""])[0])
 
@@ -62,12 +62,12 @@ def make_mark(markers: tuple[Marker, ...]) -> bytes:
     return b"MARK" + struct.pack(">I", len(body)) + body + bytes(len(body) % 2)
 
 
-def _read_all(path: Path, offset: int, header: str, wanted: set[bytes]) -> dict[bytes, list[bytes]]:
+def _read_all(path: Path, header: str, wanted: set[bytes]) -> dict[bytes, list[bytes]]:
     """Return the contents of the chunks of these names."""
     found: dict[bytes, list[bytes]] = {}
     with path.open("rb") as file:
         file_bytes = file.seek(0, 2)
-        file.seek(offset + 12)
+        file.seek(12)
         for chunk in _walk(file, file_bytes, header):
             if chunk.name in wanted and chunk.size <= min(_LARGEST_CHUNK, file_bytes):
                 file.seek(chunk.start)

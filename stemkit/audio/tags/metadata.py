@@ -1,6 +1,7 @@
 """Titles, covers, markers and the like, the same for every container."""
 
 from dataclasses import dataclass, fields, replace
+from pathlib import PurePath
 
 Values = tuple[str, ...]
 """What a file says of one kind, often nothing and sometimes several things."""
@@ -81,6 +82,14 @@ class Metadata:
 
 
 NOTHING = Metadata()
+
+
+def name_program(version: str, model: str | None, preset: str | None) -> str:
+    """Return who encodes a file: stemkit, the model and the preset, of which paths are given."""
+    parts = [f"stemkit {version}".strip()]
+    parts += [f"model {PurePath(model).stem}"] if model else []
+    parts += [f"preset {PurePath(preset).stem}"] if preset else []
+    return ", ".join(parts)
 
 
 def clean(values: object) -> Values:
