@@ -8,6 +8,7 @@ import soundfile
 import torch
 
 from stemkit.errors import TrainingError
+from stemkit.evaluation.metrics import measure_sdr
 from stemkit.nn.resunet import ResUNet
 from stemkit.samples import Samples
 
@@ -28,12 +29,6 @@ def score_songs(network: ResUNet, folder: Path) -> list[SongScore]:
     if not songs:
         raise TrainingError(f"no songs in {folder}; each is a folder with vocals and accompaniment")
     return [_score_song(network, song) for song in songs]
-
-
-def measure_sdr(reference: Samples, estimate: Samples) -> float:
-    """Return the signal-to-distortion ratio in dB, over the whole signal (no filter allowed)."""
-    error = float(np.square(reference - estimate).sum())
-    return float(10 * np.log10((float(np.square(reference).sum()) + 1e-9) / (error + 1e-9)))
 
 
 def _score_song(network: ResUNet, song: Path) -> SongScore:

@@ -11,13 +11,13 @@ import soundfile
 import torch
 
 from stemkit.errors import OptionError, TrainingError
+from stemkit.evaluation.metrics import measure_sdr
 from stemkit.nn.checkpoints import load_checkpoint
 from stemkit.nn.config import ARCHITECTURES
 from stemkit.nn.resunet import ResUNet
 from stemkit.training.config import TrainingConfig, load_config
 from stemkit.training.loop import learning_rate, train
 from stemkit.training.loss import spectral_l1
-from stemkit.training.validation import measure_sdr
 
 RATE = 44100
 CONFIG = """

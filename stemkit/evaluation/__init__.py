@@ -1,0 +1,1 @@
+"""How good an estimate is: scores of stems against their references."""
