@@ -12,6 +12,7 @@ import click
 from stemkit import __version__
 from stemkit.cli.apply import apply
 from stemkit.cli.clean import clean
+from stemkit.cli.evaluate import evaluate
 from stemkit.cli.handoff import handoff
 from stemkit.cli.models import models
 from stemkit.cli.plot import plot
@@ -48,6 +49,7 @@ stemkit.add_command(events)
 stemkit.add_command(provenance)
 stemkit.add_command(models)
 stemkit.add_command(presets)
+stemkit.add_command(evaluate)
 stemkit.add_command(train)
 
 

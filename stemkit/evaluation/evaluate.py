@@ -1,0 +1,226 @@
+"""Evaluations: all songs of a folder scored, and the files that tell of it."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from stemkit import __version__
+from stemkit.errors import OptionError
+from stemkit.evaluation.boxplots import PlotFormat, draw_groups, draw_stems
+from stemkit.evaluation.models import ModelOptions
+from stemkit.evaluation.options import ScoreOptions
+from stemkit.evaluation.summary import SummaryRow, summarize
+from stemkit.evaluation.tables import Row, make_rows, read_groups, write_rows
+from stemkit.evaluation.tasks import (
+    Plan,
+    Scored,
+    Unscored,
+    plan_folders,
+    plan_model,
+    run_plan,
+)
+from stemkit.files import replace_file
+
+SCORES, SUMMARY, TRACKS = "scores.csv", "summary.json", "test"
+"""What is in the folder of an evaluation; museval finds tracks in the folder of this name."""
+
+_FORMAT = "stemkit evaluation"
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is measured, which tracks belong together, and how many are scored at once.
+
+    `groups` is a CSV file; see `read_groups`. `jobs` None means one a core.
+    """
+
+    scores: ScoreOptions = field(default_factory=ScoreOptions)
+    groups: Path | None = None
+    jobs: int | None = None
+    plots: PlotFormat = "png"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of each stem of each track, their summary, and the tracks and files without any.
+
+    `doubtful` are tracks with references so clean that ISR, SIR and SAR mean little.
+    """
+
+    rows: list[Row]
+    summary: list[SummaryRow]
+    unscored: list[Unscored]
+    unmatched: list[Unscored]
+    doubtful: list[str]
+
+    @property
+    def frames(self) -> tuple[int, int]:
+        """How many frames BSS Eval has, and in how many of them something is silent."""
+        return sum(row.frames for row in self.rows), sum(row.silent_frames for row in self.rows)
+
+
+def evaluate_folders(
+    references: Path,
+    estimates: Path,
+    output: Path | None = None,
+    options: EvaluationOptions | None = None,
+    progress: Callable[[Scored | Unscored], object] = lambda outcome: None,
+) -> Evaluation:
+    """Score the stems in `estimates` against those in `references`, and write it to `output`.
+
+    See `plan_folders` for what folders may hold. `progress` is told of each song when it is scored.
+    A song that can't be scored is among the `unscored`, and the rest go on. `output` gets a JSON
+    file as museval's for each track, `scores.csv`, `summary.json` and box plots.
+
+    Raises OptionError for a program that is missing, for groups that can't be read, and for an
+    `output` that holds other files or can't be written.
+    """
+    options = options or EvaluationOptions()
+    about = {"references": str(references), "estimates": str(estimates)}
+    plan = plan_folders(references, estimates, options.scores)
+    return _evaluate(plan, output, options, about, progress)
+
+
+def evaluate_model(
+    references: Path,
+    model: ModelOptions,
+    output: Path | None = None,
+    options: EvaluationOptions | None = None,
+    progress: Callable[[Scored | Unscored], object] = lambda outcome: None,
+) -> Evaluation:
+    """Separate the mix of each song in `references` with a model, and score its stems.
+
+    The mix is the song's `mixture`, or else the sum of its stems; no stem is written. Otherwise as
+    `evaluate_folders`. Raises ModelError, DeviceError and OptionError, too, for a model that can't
+    be run.
+    """
+    options = options or EvaluationOptions()
+    about = {"references": str(references), "model": str(model.model)}
+    plan = plan_model(references, model, options.scores)
+    return _evaluate(plan, output, options, about, progress)
+
+
+def _evaluate(
+    plan: Plan,
+    output: Path | None,
+    options: EvaluationOptions,
+    about: Mapping[str, str],
+    progress: Callable[[Scored | Unscored], object],
+) -> Evaluation:
+    groups = read_groups(options.groups) if options.groups else None
+    if output and plan.tasks:
+        with writing_to(output):
+            _clear(output)
+    scored, unscored = [], []
+    for outcome in run_plan(plan, options.jobs):
+        if isinstance(outcome, Unscored):
+            unscored.append(outcome)
+        else:
+            scored.append(outcome)
+            if output and "bsseval" in options.scores.methods:
+                with writing_to(output):
+                    _write_track(output, outcome, options.scores)
+        progress(outcome)
+    rows = make_rows(scored, groups)
+    doubtful = [
+        one.track for one in scored if any(s.framed.is_doubtful for s in one.stems.values())
+    ]
+    result = Evaluation(rows, summarize(rows), unscored, plan.unmatched, doubtful)
+    if output and plan.tasks:
+        with writing_to(output):
+            _write(output, result, options, about, scored)
+    return result
+
+
+@contextmanager
+def writing_to(output: Path) -> Iterator[None]:
+    """Raise OptionError for what goes wrong in writing."""
+    try:
+        yield
+    except OSError as error:
+        raise OptionError(f"can't write to {output}: {error.strerror or error}") from error
+
+
+def _clear(output: Path) -> None:
+    """Remove the tracks of an earlier evaluation, and begin a new one."""
+    path = output / SUMMARY
+    if path.is_file():
+        if f'"{_FORMAT}"' not in path.read_text(encoding="utf-8", errors="replace")[:200]:
+            raise OptionError(f"{path} isn't that of an evaluation; choose another folder with -o")
+        for old in (output / TRACKS).glob("*.json"):
+            old.unlink()
+    elif output.exists() and any(output.iterdir()):
+        raise OptionError(f"{output} holds files of others; choose an empty folder with -o")
+    _write_json(path, {"format": _FORMAT, "finished": False})
+
+
+def _write_track(output: Path, track: Scored, options: ScoreOptions) -> None:
+    from stemkit.evaluation.bsseval import write_frames  # its import takes seconds
+
+    frames = {name: stem.frames for name, stem in track.stems.items()}
+    write_frames(output / TRACKS / f"{track.track}.json", track.track, frames, options)
+
+
+def _write(
+    output: Path,
+    result: Evaluation,
+    options: EvaluationOptions,
+    about: Mapping[str, str],
+    scored: Sequence[Scored],
+) -> None:
+    write_rows(output / SCORES, result.rows)
+    frames, silent = result.frames
+    summary = {
+        "format": _FORMAT,
+        "version": 1,
+        "finished": True,
+        **about,
+        "options": asdict(options.scores),
+        "versions": {"stemkit": __version__} | {n: version(n) for n in ("museval", "numpy")},
+        "tracks": len(scored),
+        "frames": frames,
+        "silent_frames": silent,
+        "unscored": [asdict(one) for one in (*result.unscored, *result.unmatched)],
+        "doubtful": result.doubtful,
+        "notes": {one.track: one.notes for one in scored if one.notes},
+        "scores": [asdict(row) for row in result.summary],
+    }
+    _write_plots(output, result, options.plots)
+    _write_json(output / SUMMARY, summary)
+
+
+def _write_plots(output: Path, result: Evaluation, file_format: PlotFormat) -> None:
+    for old in output.glob("by_*.*"):
+        old.unlink()
+    if result.rows:
+        _write_bytes(output / f"by_stem.{file_format}", draw_stems(result.rows, file_format))
+    for grouping in dict.fromkeys(row.grouping for row in result.summary if row.grouping):
+        name = re.sub(r"[^\w-]", "_", grouping)
+        picture = draw_groups(result.rows, grouping, file_format)
+        _write_bytes(output / f"by_{name}.{file_format}", picture)
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    replace_file(path, lambda temporary: temporary.write_bytes(content))
+
+
+def _write_json(path: Path, content: object) -> None:
+    text = json.dumps(make_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
+    _write_bytes(path, text.encode(errors="replace"))
+
+
+def make_plain(content: object) -> object:
+    """Return what JSON can hold: null for what isn't a number, as where nothing was scored."""
+    match content:
+        case float():
+            return content if math.isfinite(content) else None
+        case dict():
+            return {key: make_plain(value) for key, value in content.items()}
+        case list() | tuple():
+            return [make_plain(value) for value in content]
+    return content

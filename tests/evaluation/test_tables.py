@@ -1,0 +1,113 @@
+"""Tables, their summary and the comparison of two."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap as scipy_bootstrap
+from scipy.stats import wilcoxon
+
+from stemkit.errors import OptionError
+from stemkit.evaluation.compare import compare_evaluations, measure_difference
+from stemkit.evaluation.summary import bootstrap, summarize
+from stemkit.evaluation.tables import Row, read_groups, read_rows, write_rows
+
+
+def make_rows(count: int, shift: float = 0.0, stem: str = "vocals") -> list[Row]:
+    random = np.random.default_rng(1)
+    return [
+        Row(f"song {n}", stem, {"SDR": float(random.normal(5, 2)) + shift, "uSDR": float(n)},
+            {"genre": "pop" if n % 2 else "rock"}, 10, n)
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def test_rows_survive_a_file(tmp_path: Path) -> None:
+    rows = [*make_rows(3), Row('a, "b"\nc', "bass", {"SDR": float("nan"), "uSDR": 1.0},
+                               {"genre": ""}, 0, 0)]  # fmt: skip
+    write_rows(tmp_path / "scores.csv", rows)
+    found = read_rows(tmp_path / "scores.csv")
+    assert [(one.track, one.stem, one.groups, one.silent_frames) for one in found] == [
+        (one.track, one.stem, one.groups, one.silent_frames) for one in rows
+    ]
+    for one, row in zip(found, rows, strict=True):
+        for metric, score in row.scores.items():
+            assert one.scores[metric] == pytest.approx(score, abs=1e-4, nan_ok=True)
+
+
+def test_the_summary_is_over_tracks_and_groups() -> None:
+    rows = [*make_rows(9), *make_rows(2, stem="bass")]
+    rows.append(Row("silent", "vocals", {"SDR": float("nan"), "uSDR": 4.0}, {"genre": "pop"}))
+    found = {(one.group, one.stem, one.metric): one for one in summarize(rows)}
+    assert len(found) == 3 * 2 * 2
+    one = found["", "vocals", "SDR"]
+    scores = [row.scores["SDR"] for row in rows[:9]]
+    assert (one.tracks, one.unscored) == (9, 1)
+    assert one.median.value == np.median(scores)
+    assert one.mean.value == pytest.approx(np.mean(scores))
+    assert found["rock", "vocals", "uSDR"].median.value == np.median([0, 2, 4, 6, 8])
+    assert np.isnan(found["pop", "bass", "uSDR"].median.low)  # of one track
+
+
+@pytest.mark.parametrize("statistic", [np.median, np.mean])
+def test_intervals_are_scipys(statistic: object) -> None:
+    values = np.random.default_rng(0).normal(3, 2, 40)
+    found = bootstrap(values, statistic)  # type: ignore[arg-type]
+    oracle = scipy_bootstrap((values,), statistic, n_resamples=9999, method="percentile")
+    assert found.low == pytest.approx(oracle.confidence_interval.low, abs=0.15)
+    assert found.high == pytest.approx(oracle.confidence_interval.high, abs=0.15)
+    assert found.low < found.value < found.high
+    assert bootstrap(values, statistic) == found  # type: ignore[arg-type]
+
+
+def test_differences_are_paired(tmp_path: Path) -> None:
+    """A shift that is small beside what songs differ by is found, and the rest is told."""
+    ours, theirs = make_rows(12), make_rows(14, shift=0.1)[1:]
+    write_rows(tmp_path / "a" / "scores.csv", ours)
+    write_rows(tmp_path / "b.csv", theirs)
+    result = compare_evaluations(tmp_path / "a", tmp_path / "b.csv", tmp_path / "out")
+    found = {one.metric: one for one in result.differences}
+    assert found["SDR"].median.value == pytest.approx(0.1, abs=1e-4)
+    assert (found["SDR"].better, found["SDR"].worse, found["SDR"].tracks) == (11, 0, 11)
+    assert found["SDR"].p_value == pytest.approx(2 / 2**11)  # all 11 signs alike, both sides
+    assert (found["uSDR"].better, found["uSDR"].worse) == (0, 0)
+    assert found["uSDR"].p_value == 1
+    assert (result.only_in_a, result.only_in_b) == (["song 0"], ["song 12", "song 13"])
+    assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    lines = (tmp_path / "out" / "comparison.csv").read_text().splitlines()
+    assert lines[1].startswith("vocals,SDR,11,11,0,0.000977,0.1000")
+    values = np.random.default_rng(0).normal(0.3, 1, 20)
+    wanted = wilcoxon(values).pvalue
+    assert measure_difference(values, "bass", "SDR").p_value == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "needs a header with track"),
+        ("track\na\n", "needs a header with track"),
+        ("song,genre\na,pop\n", "needs a header with track"),
+        ("track,genre\na,pop\na,rock\n", "has the track 'a' twice"),
+        ("track,stem\na,pop\n", "no grouping can be called 'stem'"),
+        ("track,genre\na,pop,rock\n", "line 2 has more fields"),
+        ("track,genre\na,\xff\n", "isn't a CSV file in UTF-8"),
+    ],
+)
+def test_bad_groups_are_told(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "groups.csv"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(OptionError, match=message):
+        read_groups(path)
+
+
+def test_no_evaluation_is_told(tmp_path: Path) -> None:
+    write_rows(tmp_path / "scores.csv", make_rows(2))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(OptionError, match=r"has no scores\.csv and no JSON"):
+        compare_evaluations(tmp_path, tmp_path / "empty")
+    with pytest.raises(OptionError, match="isn't a table of scores"):
+        compare_evaluations(tmp_path, tmp_path / "x.csv")
+    write_rows(tmp_path / "y.csv", make_rows(2, stem="bass"))
+    with pytest.raises(OptionError, match="share no score"):
+        compare_evaluations(tmp_path, tmp_path / "y.csv")
