@@ -1,20 +1,52 @@
-"""`stemkit train`: a network from pools of vocals and accompaniment."""
+"""`stemkit train`: a network from pools of single sources, or from songs with their stems."""
 
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import click
 
 
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
-def train(config: Path) -> None:
+@click.option("--init", metavar="NAME|FILE",
+              help="Start from a model or a .safetensors, not from the config's init.")  # fmt: skip
+def train(config: Path, init: str | None) -> None:
     """Train a network as CONFIG, a TOML file, says.
 
     Its `output` folder gets state.pt, average.safetensors (the model, which `separate --model`
-    takes) and log.csv. Run it again to go on where it was stopped.
+    takes), log.csv and log.png. Run it again to go on where it was stopped. To use several
+    processes or machines: torchrun --nproc-per-node N -m stemkit train CONFIG
     """
     from stemkit.training.config import load_config
     from stemkit.training.loop import train as train_network
 
-    for report in train_network(load_config(config)):
-        click.echo(str(report))
+    with _stop_on_signals() as is_stopped:
+        for said in train_network(load_config(config, init), is_stopped):
+            click.echo(str(said), err=isinstance(said, str))
+        if is_stopped():
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """Give a function that says whether SIGINT or SIGTERM came; the second ends at once."""
+    arrived: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if arrived:
+            raise KeyboardInterrupt
+        arrived.append(number)
+
+    names = (name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+    before = {number: signal.getsignal(number) for number in (getattr(signal, n) for n in names)}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:  # as SIGHUP is under nohup
+            signal.signal(number, stop)
+    try:
+        yield lambda: bool(arrived)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,85 +2,254 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from stemkit.errors import OptionError
+from stemkit.errors import CheckpointError, OptionError
+from stemkit.nn.config import ARCHITECTURES, NetworkConfig, parse_config
+from stemkit.weights.registry import SourceName
+from stemkit.weights.sources import as_path
+
+
+def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"the first of {list(bounds)} is above the second")
+    return bounds
+
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Decibels = Annotated[float, Field(ge=-120, le=120)]
+Factor = Annotated[float, Field(ge=0.25, le=4)]
+DecibelRange = Annotated[tuple[Decibels, Decibels], AfterValidator(_check_order)]
 
 
 class Table(BaseModel):
     """A table of the file: no key that isn't known, no change after it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Pool(Table):
-    """Folders of audio that hold one kind of source; relative paths start at the TOML file."""
+    """Folders of audio that hold one source alone; relative paths start at the TOML file."""
+
+    source: SourceName
+    """What all of it is: "vocals", "drums", "accompaniment"."""
 
     folders: list[Path] = Field(min_length=1)
-    exclude: list[str] = Field(default=[], description="Glob patterns of file names to leave out.")
-    weight: float = Field(default=1, gt=0, description="Its share of the examples, among its kind.")
+    """Where it is, at any depth."""
+
+    exclude: list[str] = []
+    """Glob patterns of file names to leave out."""
+
+    weight: float = Field(default=1, gt=0)
+    """Its share of the draws, among all that hold the source."""
+
+    full_band: bool = False
+    """Whether a file that ends at some frequency is silent above, and not cut off there."""
+
+
+class Songs(Table):
+    """Folders of songs whose stems sum to the mix, as those of MUSDB18; `.stem.mp4` files too."""
+
+    folders: list[Path] = Field(min_length=1)
+    """Where they are; relative paths start at the TOML file."""
+
+    exclude: list[str] = []
+    """Glob patterns of songs to leave out."""
+
+    weight: float = Field(default=1, gt=0)
+    """Its share of the draws, among all that hold the same source."""
+
+
+class SourceMixing(Table):
+    """What is done to one source before it is in the mix."""
+
+    gain_db: DecibelRange = (-9, 3)
+    """Its RMS above that of a source at 0 dB; without `normalize`, the change of its own level."""
+
+    second: Share = 0.15
+    """How often a second excerpt is added to it."""
+
+    missing: Share = 0.05
+    """How often it is silent; of an example, one source at most is."""
+
+    effects: Share = 0.35
+    """How often it gets reverb, EQ and compression, each."""
+
+
+_SOURCES: dict[str, dict[str, object]] = {
+    "vocals": {"gain_db": (-12, 6), "missing": 0.08},
+    "accompaniment": {"gain_db": (0, 0), "second": 0.3},
+}
+"""Defaults for sources of these names."""
 
 
 class Mixing(Table):
-    """How a mix is made of the pools. Shares are of the examples; gains are in dB."""
+    """How an example is made. Shares are of the examples."""
 
-    vocal_gain_db: tuple[float, float] = Field(
-        default=(-12, 6), description="RMS of the vocals above that of the accompaniment."
-    )
-    mix_level_db: tuple[float, float] = Field(default=(-30, -12), description="RMS of the mix.")
-    speed: tuple[float, float] = (0.84, 1.19)
-    second_vocal: Share = 0.15
-    second_accompaniment: Share = 0.3
-    no_vocals: Share = 0.08
-    no_accompaniment: Share = 0.05
-    effects: Share = Field(default=0.35, description="Of reverb, EQ and compression, each.")
+    sources: dict[SourceName, SourceMixing] = {}
+    """What is done to a source, by its name."""
+
+    paired: Share = 0.2
+    """Examples that are a song as it is; of the others, each source is drawn by itself."""
+
+    normalize: bool = True
+    """Whether sources are brought to one loudness first; else they keep the level of their file."""
+
+    mix_level_db: DecibelRange | None = Field(default=(-30, -12), validate_default=True)
+    """RMS of the mix; "as_is" leaves it."""
+
+    speed: Annotated[tuple[Factor, Factor], AfterValidator(_check_order)] = (0.84, 1.19)
+    """By how much excerpts are played faster, which changes their pitch too."""
+
+    placement: bool = True
+    """Whether sides are swapped, pan is changed and polarity is turned at random."""
+
+    doubling: Share = 0
+    """Vocals that are doubled, harmonised or echoed."""
+
+    limiter: Share = 0
+    """Mixes that go through a limiter, and their sources with them."""
+
+    codec: Share = 0
+    """Mixes that are encoded with loss; their sources aren't."""
+
+    @field_validator("mix_level_db", mode="before")
+    @classmethod
+    def _leave_level(cls, value: object) -> object:
+        return None if value == "as_is" else value
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _add_defaults(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        given = {name: dict(table) for name, table in value.items() if isinstance(table, dict)}
+        return value | {name: _SOURCES.get(name, {}) | table for name, table in given.items()}
+
+    def of(self, source: str) -> SourceMixing:
+        """Return what is done to a source."""
+        return self.sources.get(source) or SourceMixing.model_validate(_SOURCES.get(source, {}))
 
 
 class TrainingConfig(Table):
     """One run of the trainer."""
 
     architecture: str = "stemkit-small"
-    vocals: list[Pool] = Field(min_length=1)
-    accompaniment: list[Pool] = Field(min_length=1)
-    validation: Path | None = Field(
-        default=None, description="A folder of songs, each with vocals.* and accompaniment.*."
-    )
-    output: Path
-    init: Path | None = Field(default=None, description="A .safetensors to start from.")
+    """A key of `stemkit.nn.config.ARCHITECTURES`."""
+
+    network: dict[str, object] = {}
+    """Fields of `stemkit.nn.config.NetworkConfig` that differ from the architecture's."""
+
+    sources: tuple[SourceName, ...] = ("vocals",)
+    """What the network gives; all else that is drawn is only in the mix."""
+
+    pool: list[Pool] = []
+    songs: list[Songs] = []
     mixing: Mixing = Mixing()
-    segment_seconds: float = Field(default=3, gt=0.1)
+
+    validation: Path | None = None
+    """A folder of songs as `songs` have them, that are separated whole and scored."""
+
+    output: Path
+    """The folder of state.pt, average.safetensors, log.csv and log.png."""
+
+    cache: Path | None = None
+    """Where decoded audio is kept, as large as 16-bit WAV; several runs may share it."""
+
+    init: str | None = None
+    """The name of a model, or a .safetensors, whose weights are the start."""
+
+    segment_seconds: float = Field(default=3, gt=0.1, le=3600)
     batch_size: int = Field(default=8, ge=1)
+    """Examples of a step, over all processes."""
+
+    workers: int = Field(default=1, ge=0)
+    """Processes that make examples, for each one that trains; 0 makes them in between."""
+
+    loss: Literal["spectrum_l1", "waveform_l1"] = "spectrum_l1"
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    amsgrad: bool = False
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     warmup_steps: int = Field(default=300, ge=1)
-    hours: float = Field(gt=0, description="Time spent in steps, over all resumptions.")
-    max_steps: int | None = Field(default=None, ge=1, description="Stop here, hours left or not.")
-    decay_share: Share = Field(default=0.3, description="Last share of `hours`, rate to zero.")
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    hours: float | None = Field(default=None, gt=0)
+    """Time spent in steps, over all resumptions."""
+
+    max_steps: int | None = Field(default=None, ge=1)
+    """Stop here, hours left or not."""
+
+    decay_share: Share = 0.3
+    """For "cosine": the last share of `hours` or `max_steps`, where the rate falls to zero."""
+
+    decay_factor: float = Field(default=0.9, gt=0, le=1)
+    """For "step": by how much the rate is multiplied every `decay_steps`."""
+
+    decay_steps: int = Field(default=15000, ge=1)
     ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    """Of the average that is the result; 0 is no average but the network itself."""
+
     gradient_norm: float = Field(default=5, gt=0)
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """Longer gradients are made this long; inf leaves them."""
+
+    precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    log_steps: int = Field(default=20, ge=1)
     validate_minutes: float = Field(default=10, gt=0)
     save_minutes: float = Field(default=3, gt=0)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
+
+    def network_config(self) -> NetworkConfig:
+        """Return what is trained; raises CheckpointError for what no network can be."""
+        fields = ARCHITECTURES[self.architecture].to_dict() | self.network
+        return parse_config(fields | {"sources": self.sources})
 
     @model_validator(mode="after")
-    def _architecture_is_known(self) -> "TrainingConfig":
-        from stemkit.nn.config import ARCHITECTURES
-
+    def _can_be_run(self) -> Self:
         if self.architecture not in ARCHITECTURES:
             known = ", ".join(ARCHITECTURES)
             raise ValueError(f"no architecture {self.architecture!r}; choose one of: {known}")
+        _check_network(self)
+        if self.hours is None and self.max_steps is None:
+            raise ValueError("give hours or max_steps, at which it ends")
+        if not self.pool and not self.songs:
+            raise ValueError("give a [[pool]] for each source, or [[songs]]")
         return self
 
 
-def load_config(path: Path) -> TrainingConfig:
+def _check_network(config: TrainingConfig) -> None:
+    """Raise ValueError for a network that can't be, or that the mixes don't fit."""
+    if "sources" in config.network:
+        raise ValueError("sources stand at the top, not in [network]")
+    try:
+        network = config.network_config()
+    except CheckpointError as error:
+        raise ValueError(str(error)) from error
+    if network.channels != 2:
+        raise ValueError(f"mixes are stereo: channels must be 2, not {network.channels}")
+    bands = network.band_count if network.bands == "pqmf" else 1
+    least = (network.n_fft // 2 + 1) * bands  # what the STFT can reflect
+    if config.segment_seconds * network.sample_rate < least:
+        raise ValueError(
+            f"segment_seconds {config.segment_seconds:g} is too short for n_fft {network.n_fft}"
+        )
+
+
+def load_config(path: Path, init: str | None = None) -> TrainingConfig:
     """Return the run that a TOML file describes, its paths made absolute.
 
-    Raises OptionError, naming the file and the place, for anything that can't be followed.
+    `init` takes the place of the file's own. Raises OptionError, naming the file and the place,
+    for anything that can't be followed.
     """
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -89,22 +258,28 @@ def load_config(path: Path) -> TrainingConfig:
         raise OptionError(f"can't read the training config {path}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "top"
-        raise OptionError(f"{path}: {place}: {first['msg']}") from error
+        place = "".join(f"{part}: " for part in (".".join(map(str, first["loc"])),) if part)
+        raise OptionError(f"{path}: {place}{first['msg'].removeprefix('Value error, ')}") from error
     base = path.resolve().parent
     return config.model_copy(
         update={
-            "vocals": [_anchor(pool, base) for pool in config.vocals],
-            "accompaniment": [_anchor(pool, base) for pool in config.accompaniment],
+            "pool": [_anchor(pool, base) for pool in config.pool],
+            "songs": [_anchor(songs, base) for songs in config.songs],
             "validation": config.validation and _resolve(config.validation, base),
             "output": _resolve(config.output, base),
-            "init": config.init and _resolve(config.init, base),
+            "cache": _resolve(config.cache or config.output / "cache", base),
+            "init": init or (config.init and _resolve_init(config.init, base)),
         }
     )
 
 
-def _anchor(pool: Pool, base: Path) -> Pool:
-    return pool.model_copy(update={"folders": [_resolve(f, base) for f in pool.folders]})
+def _anchor(table: Pool | Songs, base: Path) -> Pool | Songs:
+    return table.model_copy(update={"folders": [_resolve(f, base) for f in table.folders]})
+
+
+def _resolve_init(name_or_path: str, base: Path) -> str:
+    path = as_path(name_or_path)
+    return name_or_path if path is None else str(_resolve(path, base))
 
 
 def _resolve(path: Path, base: Path) -> Path:

@@ -1,244 +1,227 @@
 """The training loop: resumable to the step, timed by the hours it has really run."""
 
-import csv
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch import Tensor, nn
 
 from stemkit.errors import TrainingError
-from stemkit.files import replace_file
-from stemkit.nn.checkpoints import load_checkpoint, save_checkpoint
-from stemkit.nn.config import ARCHITECTURES
-from stemkit.nn.resunet import ResUNet
 from stemkit.separation.memory import keep_freed_memory
+from stemkit.training.batches import open_batches
+from stemkit.training.clips import ClipCache
 from stemkit.training.config import TrainingConfig
-from stemkit.training.loss import spectral_l1
-from stemkit.training.mixing import MixDataset
-from stemkit.training.pools import open_pool
-from stemkit.training.validation import SongScore, score_songs
-
-LOG_FIELDS = ("step", "hours", "learning_rate", "loss", "vocals_db", "accompaniment_db", "mix_db")
-
-
-@dataclass
-class Trainee:
-    """Everything that a resumption needs."""
-
-    network: ResUNet
-    average: ResUNet  # exponential moving average of the network
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    seconds: float = 0.0
+from stemkit.training.log import Line, TrainingLog
+from stemkit.training.loss import Objective
+from stemkit.training.material import Material, open_material
+from stemkit.training.mixing import Batch
+from stemkit.training.pools import Opened, StemSong
+from stemkit.training.ranks import (
+    Ranks,
+    add_up,
+    choose_device,
+    join_ranks,
+    read_ranks,
+    share_network,
+)
+from stemkit.training.schedule import learning_rate, measure_progress
+from stemkit.training.trainee import Trainee, save_trainee, start_trainee, update_average
+from stemkit.training.validation import (
+    SongScore,
+    name_scores,
+    open_validation,
+    score_songs,
+    take_medians,
+)
 
 
 @dataclass(frozen=True)
 class Report:
-    """One line of the log: means since the line before, medians over the songs."""
+    """What a validation found: the mean loss since the one before, and the scores of the songs.
+
+    There is no loss before the first step.
+    """
 
     step: int
-    hours: float
+    seconds: float
     learning_rate: float
-    loss: float
+    loss: float | None
     songs: tuple[SongScore, ...]
 
     def __str__(self) -> str:
-        line = f"{self.hours:.2f} h, step {self.step}, loss {self.loss:.4f}"
-        if not self.songs:
-            return line
-        names = ("vocals", "accompaniment", "mix")
-        scores = zip(names, self.medians(), strict=True)
-        return ", ".join((line, *(f"{name} {score:.2f} dB" for name, score in scores)))
+        """Return it as one line."""
+        parts = [f"{self.seconds / 3600:.2f} h, step {self.step}"]
+        parts += [] if self.loss is None else [f"loss {self.loss:.4f}"]
+        return ", ".join((*parts, *(f"{n} {s:.2f} dB" for n, s in self.medians().items())))
 
-    def medians(self) -> tuple[float, float, float]:
-        """Return the songs' median SDR of vocals, accompaniment and the mix as vocals."""
-        return (
-            median(song.vocals_db for song in self.songs),
-            median(song.accompaniment_db for song in self.songs),
-            median(song.mix_db for song in self.songs),
-        )
+    def medians(self) -> dict[str, float]:
+        """Return the songs' median SDR of each stem, and of the mix as the first of them."""
+        return take_medians(self.songs)
 
 
-def train(config: TrainingConfig) -> Iterator[Report]:
-    """Train until `config.hours` are spent, yielding a report at each validation.
+@dataclass(frozen=True)
+class _Run:
+    """What doesn't change while it runs, and the trainee, which does."""
 
-    `config.output` gets state.pt (all that a resumption needs), average.safetensors (the model)
-    and log.csv. Called again, it goes on from the last state.
+    config: TrainingConfig
+    ranks: Ranks
+    device: torch.device
+    trainee: Trainee
+    objective: nn.Module
+    is_stopped: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class _Step:
+    loss: float
+    stopped: bool
+
+
+def train(
+    config: TrainingConfig, is_stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Report | str]:
+    """Train until `hours` or `max_steps` are over, yielding reports, and notes as strings.
+
+    `config.output` gets state.pt (all that a resumption needs), average.safetensors (the model),
+    log.csv and log.png. Called again, it goes on from the last state. Once `is_stopped` returns
+    true it ends after the step in hand. Started by torchrun, each process does its share of every
+    batch; only the first one validates, writes and yields.
+
+    Raises TrainingError, OptionError, ModelError and DeviceError.
     """
-    trainee = _start(config)
-    batches = _open_batches(config, trainee.step)
-    losses: list[float] = []
-    saved = reported = trainee.seconds
-    for mix, vocals, bandwidth_hz in batches:
-        if _is_over(config, trainee):
-            break
-        began = time.perf_counter()
-        losses.append(_take_step(config, trainee, mix, vocals, bandwidth_hz))
-        trainee.seconds += time.perf_counter() - began
-        if trainee.seconds - saved > config.save_minutes * 60:
-            saved = trainee.seconds
-            _save(config, trainee)
-        if trainee.seconds - reported > config.validate_minutes * 60:
-            reported = trainee.seconds
-            yield _report(config, trainee, losses)
-            losses = []
-    _save(config, trainee)
-    yield _report(config, trainee, losses)
-
-
-def _is_over(config: TrainingConfig, trainee: Trainee) -> bool:
-    spent = trainee.seconds >= config.hours * 3600
-    return spent or (config.max_steps is not None and trainee.step >= config.max_steps)
-
-
-def learning_rate(config: TrainingConfig, step: int, seconds: float) -> float:
-    """Return the rate: a linear warm-up by steps, then constant, then a cosine to zero by time."""
-    warmup = min(1.0, (step + 1) / config.warmup_steps)
-    left = 1 - seconds / (config.hours * 3600)
-    decay = min(1.0, left / config.decay_share) if config.decay_share else 1.0
-    return config.learning_rate * warmup * 0.5 * (1 - math.cos(math.pi * max(0.0, decay)))
-
-
-def _take_step(
-    config: TrainingConfig, trainee: Trainee, mix: Tensor, vocals: Tensor, bandwidth_hz: Tensor
-) -> float:
-    rate = learning_rate(config, trainee.step, trainee.seconds)
-    for group in trainee.optimizer.param_groups:
-        group["lr"] = rate
-    with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
-        loss = spectral_l1(trainee.network, mix, vocals, bandwidth_hz)
-    if not torch.isfinite(loss):
-        raise TrainingError(
-            f"the loss is {loss.item()} at step {trainee.step}; lower learning_rate"
-        )
-    trainee.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(trainee.network.parameters(), config.gradient_norm)
-    trainee.optimizer.step()
-    trainee.step += 1
-    _follow(trainee, min(config.ema_decay, trainee.step / (trainee.step + 10)))
-    return loss.item()
-
-
-@torch.no_grad()
-def _follow(trainee: Trainee, decay: float) -> None:
-    """Move the average, batch-norm statistics included, towards the network."""
-    new = trainee.network.state_dict()
-    for name, value in trainee.average.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(new[name], 1 - decay)
-        else:
-            value.copy_(new[name])
-
-
-def _start(config: TrainingConfig) -> Trainee:
     keep_freed_memory()
-    torch.manual_seed(config.seed)
-    network = _new_network(config)
-    average = _new_network(config)
-    average.load_state_dict(network.state_dict())
-    optimizer = torch.optim.AdamW(
-        network.parameters(), config.learning_rate, weight_decay=config.weight_decay
-    )
-    trainee = Trainee(network.train(), average.eval(), optimizer)
-    state = config.output / "state.pt"
-    if state.exists():
-        _restore(trainee, state)
-    return trainee
+    ranks = read_ranks()
+    device = choose_device(config, ranks)
+    cache = ClipCache(config.cache or config.output / "cache", config.network_config().sample_rate)
+    material = open_material(config, cache) if ranks.local == 0 else None
+    songs = open_validation(config, cache) if ranks.leads else Opened()
+    with join_ranks(ranks, device):
+        material = material or open_material(config, cache)  # what others have decoded by now
+        trainee = start_trainee(config, device, ranks)
+        objective = Objective(trainee.network, config.loss, config.precision)
+        shared = share_network(objective, ranks, device)
+        run = _Run(config, ranks, device, trainee, shared, is_stopped)
+        if ranks.leads:
+            yield from (*material.left_out, *songs.left_out)
+            yield from _lead(run, material, songs.songs)
+        else:
+            for _ in _go(run, material):
+                pass
 
 
-def _new_network(config: TrainingConfig) -> ResUNet:
-    if config.init is not None:
-        network = load_checkpoint(config.init)
-    else:
-        network = ResUNet(ARCHITECTURES[config.architecture])
-    return network.to(memory_format=torch.channels_last)
+def _lead(run: _Run, material: Material, songs: tuple[StemSong, ...]) -> Iterator[Report | str]:
+    """Let the run go, and do what only the first process does."""
+    config, trainee = run.config, run.trainee
+    log = TrainingLog(config.output, name_scores(config.sources), trainee.step)
+    if _is_over(run):
+        yield f"step {trainee.step} was the last; for more, raise hours or max_steps"
+        return
+    if trainee.step:
+        yield f"going on from step {trainee.step}"
+    elif config.init is not None:
+        yield _report(run, log, [], songs)
+    saved = reported = trainee.seconds
+    losses: list[float] = []
+    stopped = False
+    for step in _go(run, material):
+        losses.append(step.loss)
+        stopped = step.stopped
+        if trainee.step % config.log_steps == 0:
+            _log_steps(run, log)
+        is_due = trainee.seconds - reported > config.validate_minutes * 60
+        if is_due or trainee.seconds - saved > config.save_minutes * 60:
+            saved = trainee.seconds
+            save_trainee(trainee, config)
+        if is_due:
+            reported = trainee.seconds
+            yield _report(run, log, losses, songs)
+            losses = []
+    save_trainee(trainee, config)
+    if stopped:
+        yield f"stopped after step {trainee.step}, which is saved; run it again to go on"
+    elif losses:
+        yield _report(run, log, losses, songs)
 
 
-def _restore(trainee: Trainee, path: Path) -> None:
-    try:
-        state = torch.load(path, weights_only=True)
-        trainee.network.load_state_dict(state["network"])
-        trainee.average.load_state_dict(state["average"])
-        trainee.optimizer.load_state_dict(state["optimizer"])
-        trainee.step, trainee.seconds = state["step"], state["seconds"]
-    except Exception as error:
-        raise TrainingError(f"can't resume from {path}: {error}; move it away") from error
+def _go(run: _Run, material: Material) -> Iterator[_Step]:
+    """Take steps until the run is over or stopped; every process takes the same ones."""
+    if _is_over(run):
+        return
+    for batch in open_batches(run.config, material, run.ranks, run.trainee.examples, run.device):
+        step = _take_step(run, batch)
+        yield step
+        if step.stopped or _is_over(run):
+            return
 
 
-def _save(config: TrainingConfig, trainee: Trainee) -> None:
-    config.output.mkdir(parents=True, exist_ok=True)
-    state = {
-        "network": trainee.network.state_dict(),
-        "average": trainee.average.state_dict(),
-        "optimizer": trainee.optimizer.state_dict(),
-        "step": trainee.step,
-        "seconds": trainee.seconds,
-    }
-    replace_file(config.output / "state.pt", lambda temporary: torch.save(state, temporary))
-    save_checkpoint(trainee.average, config.output / "average.safetensors")
+def _is_over(run: _Run) -> bool:
+    return measure_progress(run.config, run.trainee.step, run.trainee.seconds) >= 1
 
 
-def _report(config: TrainingConfig, trainee: Trainee, losses: list[float]) -> Report:
-    songs = score_songs(trainee.average, config.validation) if config.validation else []
-    report = Report(
-        trainee.step,
-        trainee.seconds / 3600,
-        learning_rate(config, trainee.step, trainee.seconds),
-        sum(losses) / max(1, len(losses)),
-        tuple(songs),
-    )
-    config.output.mkdir(parents=True, exist_ok=True)
-    log = config.output / "log.csv"
-    new = not log.exists()
-    with log.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(LOG_FIELDS)
-        scores = report.medians() if songs else ("", "", "")
-        writer.writerow((report.step, report.hours, report.learning_rate, report.loss, *scores))
+def _take_step(run: _Run, batch: Batch) -> _Step:
+    config, trainee, began = run.config, run.trainee, time.perf_counter()
+    for group in trainee.optimizer.param_groups:
+        group["lr"] = learning_rate(config, trainee.step, trainee.seconds)
+    errors, count = run.objective(*(part.to(run.device, non_blocking=True) for part in batch))
+    count = add_up(count.float(), run.ranks).clamp(min=1)
+    share = errors / count  # of the loss of the whole batch
+    trainee.optimizer.zero_grad()
+    trainee.scaler.scale(share * run.ranks.count).backward()  # of which the mean is taken
+    trainee.scaler.unscale_(trainee.optimizer)
+    norm = nn.utils.clip_grad_norm_(trainee.network.parameters(), config.gradient_norm)
+    if not trainee.scaler.is_enabled():  # one that is sees to it itself
+        _check_finite("gradient", norm.item(), trainee.step)
+    trainee.scaler.step(trainee.optimizer)
+    trainee.scaler.update()
+    trainee.step += 1
+    trainee.examples += config.batch_size
+    update_average(trainee, min(config.ema_decay, trainee.step / (trainee.step + 10)))
+    loss, seconds, stopped = _agree(run, share, time.perf_counter() - began)
+    _check_finite("loss", loss, trainee.step)
+    trainee.seconds += seconds
+    trainee.unlogged.append((loss, norm.item()))
+    return _Step(loss, stopped)
+
+
+def _agree(run: _Run, share: Tensor, seconds: float) -> tuple[float, float, bool]:
+    """Return the loss, the time by the first process's clock, and whether any is to stop."""
+    own = [seconds if run.ranks.leads else 0.0, float(run.is_stopped())]
+    others = torch.tensor(own, dtype=torch.float64, device=run.device)
+    loss, time_spent, stops = add_up(torch.cat((share.detach()[None], others)), run.ranks).tolist()
+    return loss, time_spent, stops > 0
+
+
+def _check_finite(what: str, value: float, step: int) -> None:
+    """Raise TrainingError for what spoils the network; every process finds the same."""
+    if not math.isfinite(value):
+        raise TrainingError(f"the {what} is {value} after step {step}; lower learning_rate")
+
+
+def _log_steps(run: _Run, log: TrainingLog) -> None:
+    """Write the means since the line before."""
+    trainee = run.trainee
+    losses, norms = zip(*trainee.unlogged, strict=True)
+    rate, count = _read_rate(trainee), len(losses)
+    log.add(Line(trainee.step, trainee.seconds, rate, sum(losses) / count, sum(norms) / count))
+    trainee.unlogged.clear()
+
+
+def _report(
+    run: _Run, log: TrainingLog, losses: list[float], songs: tuple[StemSong, ...]
+) -> Report:
+    trainee = run.trainee
+    scores = tuple(score_songs(trainee.average, songs, run.device))
+    rate = _read_rate(trainee)
+    loss = sum(losses) / len(losses) if losses else None
+    report = Report(trainee.step, trainee.seconds, rate, loss, scores)
+    if scores:
+        log.add(Line(trainee.step, trainee.seconds, rate, scores=report.medians()))
+    log.draw()
     return report
 
 
-class _Onward(Sampler[int]):
-    """Example numbers from `first` on, without end."""
-
-    def __init__(self, first: int) -> None:
-        self.first = first
-
-    def __iter__(self) -> Iterator[int]:
-        number = self.first
-        while True:
-            yield number
-            number += 1
-
-
-def _open_batches(config: TrainingConfig, step: int) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
-    sample_rate = ARCHITECTURES[config.architecture].sample_rate
-    cache = config.output / "cache"
-    dataset = MixDataset(
-        [open_pool(pool, sample_rate, cache) for pool in config.vocals],
-        [open_pool(pool, sample_rate, cache) for pool in config.accompaniment],
-        config.mixing,
-        int(config.segment_seconds * sample_rate),
-        sample_rate,
-        config.seed,
-    )
-    return DataLoader(
-        dataset,  # type: ignore[arg-type]
-        batch_size=config.batch_size,
-        sampler=_Onward(step * config.batch_size),
-        num_workers=1,
-        prefetch_factor=6,
-        worker_init_fn=_use_one_thread,
-    )
-
-
-def _use_one_thread(worker: int) -> None:
-    torch.set_num_threads(1)
+def _read_rate(trainee: Trainee) -> float:
+    """Return the learning rate of the last step."""
+    return float(trainee.optimizer.param_groups[0]["lr"])

@@ -1,17 +1,66 @@
 """What the network is asked to make small."""
 
-from torch import Tensor
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
 
 from stemkit.nn.resunet import ResUNet
 
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
-def spectral_l1(network: ResUNet, mix: Tensor, vocals: Tensor, bandwidth_hz: Tensor) -> Tensor:
-    """Return the mean absolute error of the real and imaginary spectra, a scalar.
 
-    `mix` and `vocals` are (batch, channels, frames). Above an example's `bandwidth_hz`, (batch,),
-    its vocals were lost before we had them: those bins teach nothing and don't count.
+class Objective(nn.Module):
+    """A loss of a batch as a sum of errors and how many they are, so that processes can add up.
+
+    The loss is the one divided by the other. The spectra are float32; the network between them
+    computes at `precision`.
     """
-    estimate = network.estimate(network.analyze(mix))[:, 0]  # (batch, planes, time, freq, 2)
-    error = (estimate - network.analyze(vocals)).abs().sum(-1).mean(2)  # (batch, planes, freq)
-    known = network.bin_frequencies_hz() < bandwidth_hz[:, None, None]  # (batch, planes, freq)
-    return (error * known).sum() / known.expand_as(error).sum()
+
+    def __init__(self, network: ResUNet, loss: str, precision: str) -> None:
+        super().__init__()
+        self.network = network
+        self.add_errors = {"spectrum_l1": spectrum_l1, "waveform_l1": waveform_l1}[loss]
+        self.dtype = _DTYPES.get(precision)
+
+    def forward(self, mix: Tensor, sources: Tensor, bandwidth_hz: Tensor) -> tuple[Tensor, Tensor]:
+        return self.add_errors(self.network, self._estimate, mix, sources, bandwidth_hz)
+
+    def _estimate(self, spectra: Tensor) -> Tensor:
+        enabled = self.dtype is not None
+        with torch.autocast(spectra.device.type, self.dtype, enabled=enabled):
+            return self.network.estimate(spectra)
+
+
+Estimate = Callable[[Tensor], Tensor]
+"""Spectra of the mixes to those of the sources."""
+
+
+def spectrum_l1(
+    network: ResUNet, estimate: Estimate, mix: Tensor, sources: Tensor, bandwidth_hz: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the absolute errors of the real and imaginary spectra, added up, and their number.
+
+    `mix` is (batch, channels, frames), `sources` (batch, sources, channels, frames) and
+    `bandwidth_hz` (batch, sources). Above its bandwidth, a source was lost before we had it: those
+    bins teach nothing and don't count.
+    """
+    wanted = network.analyze(sources.flatten(0, 1))
+    wanted = wanted.reshape(*sources.shape[:2], *wanted.shape[1:])
+    found = estimate(network.analyze(mix))  # (batch, sources, planes, time, freq, 2)
+    errors = (found - wanted).abs().sum(-1).mean(3)  # (batch, sources, planes, freq)
+    frequencies_hz = network.bin_frequencies_hz().to(mix.device)  # (planes, freq)
+    known = frequencies_hz < bandwidth_hz[..., None, None]  # (batch, sources, planes, freq)
+    return (errors * known).sum(), known.sum()
+
+
+def waveform_l1(
+    network: ResUNet, estimate: Estimate, mix: Tensor, sources: Tensor, bandwidth_hz: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the absolute errors of the samples, added up, and their number (Kong et al. 2021).
+
+    Shapes are those of `spectrum_l1`. A sample has no frequency, so bandwidths can't be heeded:
+    what was lost of a source counts as silence. It is for sources that are whole.
+    """
+    found = network.synthesize(estimate(network.analyze(mix)), mix.shape[-1])
+    return (found - sources).abs().sum(), torch.tensor(sources.numel(), device=mix.device)

@@ -1,134 +1,137 @@
-"""Random mixes of the pools; example number n is the same whoever asks for it, and when."""
+"""Random mixes; example number n is the same whoever asks for it, and when."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-import pedalboard
-import soxr
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from stemkit.samples import Samples
-from stemkit.training.config import Mixing
-from stemkit.training.pools import ClipPool
+from stemkit.training.augment import (
+    SILENCE,
+    change_speed,
+    color,
+    measure_rms,
+    normalize,
+    place,
+    to_gain,
+)
+from stemkit.training.config import TrainingConfig
+from stemkit.training.doubling import double
+from stemkit.training.mastering import encode, limit
+from stemkit.training.material import Material
+from stemkit.training.pools import VOCALS, SongPool, TakePool
 
-SILENCE = 1e-4  # an excerpt with less RMS than this is left as it is
+AnyPool = TypeVar("AnyPool", TakePool, SongPool)
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Mixes (batch, 2, frames), sources (batch, sources, 2, frames), bandwidths (batch, sources)."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A mix and its vocals, (2, frames), and the highest frequency the vocals were recorded at."""
+    """A mix, (2, frames), and its sources, (sources, 2, frames).
+
+    Above its `bandwidth_hz` a source was lost before we had it; infinite where nothing was.
+    """
 
     mix: Samples
-    vocals: Samples
-    bandwidth_hz: float
+    sources: Samples
+    bandwidth_hz: tuple[float, ...]
 
 
-class MixDataset(Dataset[tuple[Tensor, Tensor, float]]):
+class MixDataset(Dataset[Batch]):
     """Endless examples, addressed by number."""
 
-    def __init__(
-        self,
-        vocals: list[ClipPool],
-        accompaniment: list[ClipPool],
-        mixing: Mixing,
-        frames: int,
-        sample_rate: int,
-        seed: int,
-    ) -> None:
-        self.vocals = vocals
-        self.accompaniment = accompaniment
-        self.mixing = mixing
-        self.frames = frames
-        self.sample_rate = sample_rate
-        self.seed = seed
+    def __init__(self, config: TrainingConfig, material: Material) -> None:
+        self.config = config
+        self.material = material
+        self.sample_rate = config.network_config().sample_rate
+        self.frames = int(config.segment_seconds * self.sample_rate)
 
-    def __getitem__(self, number: int) -> tuple[Tensor, Tensor, float]:
-        example = self.make_example(np.random.default_rng((self.seed, number)))
+    def __getitem__(self, number: int) -> Batch:
+        example = self.make_example(np.random.default_rng((self.config.seed, number)))
         return (
             torch.from_numpy(example.mix),
-            torch.from_numpy(example.vocals),
-            example.bandwidth_hz,
+            torch.from_numpy(example.sources),
+            torch.tensor(example.bandwidth_hz),
         )
 
     def make_example(self, rng: np.random.Generator) -> Example:
         """Return one mix drawn with `rng`."""
-        mixing = self.mixing
-        vocals, bandwidth_hz = self._draw(self.vocals, rng, rng.random() < mixing.second_vocal)
-        music, _ = self._draw(self.accompaniment, rng, rng.random() < mixing.second_accompaniment)
-        vocals = vocals * _gain(rng.uniform(*mixing.vocal_gain_db))
+        mixing, rate = self.config.mixing, self.sample_rate
+        if self.material.songs and rng.random() < mixing.paired:
+            parts, bandwidths = self._draw_song(rng), [math.inf] * len(self.material.parts)
+        else:
+            parts, bandwidths = self._draw_parts(rng)
+        if mixing.mix_level_db is not None:
+            parts *= _choose_gain(parts.sum(axis=0), rng.uniform(*mixing.mix_level_db))
+        if rng.random() < mixing.limiter:
+            parts = limit(parts, rate, rng)
+        mix = parts.sum(axis=0)
+        if rng.random() < mixing.codec:
+            mix = encode(mix, rate, rng)
+        wanted = len(self.config.sources)
+        return Example(mix, parts[:wanted], tuple(bandwidths[:wanted]))
+
+    def _draw_song(self, rng: np.random.Generator) -> Samples:
+        """Return every part of one song at one moment, in its own balance."""
+        pool = _choose_pool(self.material.songs, rng)
+        speed = rng.uniform(*self.config.mixing.speed)
+        excerpts = pool.draw(rng, tuple(self.material.parts), self._needed_frames(speed))
+        if self.config.mixing.placement and rng.random() < 0.5:
+            excerpts = excerpts[:, ::-1]
+        return np.stack([change_speed(excerpt, speed, self.frames) for excerpt in excerpts])
+
+    def _draw_parts(self, rng: np.random.Generator) -> tuple[Samples, list[float]]:
+        """Return each part drawn by itself, and its bandwidth; one of them may be silent."""
+        drawn = [self._draw_part(part, rng) for part in self.material.parts]
+        parts = np.stack([audio for audio, _ in drawn])
         kind = rng.random()
-        if kind < mixing.no_vocals:
-            vocals = np.zeros_like(vocals)
-        elif kind < mixing.no_vocals + mixing.no_accompaniment:
-            music = np.zeros_like(music)
-        gain = float(_gain(rng.uniform(*mixing.mix_level_db))) / max(_rms(vocals + music), SILENCE)
-        gain = min(gain, 1 / max(float(np.abs(vocals + music).max()), SILENCE))
-        return Example((vocals + music) * gain, vocals * gain, bandwidth_hz)
+        for number, part in enumerate(self.material.parts):
+            missing = self.config.mixing.of(part).missing
+            if 0 <= kind < missing:
+                parts[number] = 0
+            kind -= missing
+        return parts, [bandwidth_hz for _, bandwidth_hz in drawn]
 
-    def _draw(
-        self, pools: list[ClipPool], rng: np.random.Generator, second: bool
-    ) -> tuple[Samples, float]:
-        one, bandwidth_hz = self._draw_one(pools, rng)
-        if not second:
-            return one, bandwidth_hz
-        other, other_hz = self._draw_one(pools, rng)
-        both = one + other * _gain(rng.uniform(-9, 0))
-        return _normalize(both), min(bandwidth_hz, other_hz)
+    def _draw_part(self, part: str, rng: np.random.Generator) -> tuple[Samples, float]:
+        mixing = self.config.mixing
+        settings = mixing.of(part)
+        audio, bandwidth_hz = self._draw_one(part, rng)
+        if rng.random() < settings.second:
+            other, other_hz = self._draw_one(part, rng)
+            bandwidth_hz = min(bandwidth_hz, other_hz)
+            gain = to_gain(rng.uniform(-9, 0)) if mixing.normalize else np.float32(1)
+            audio = audio + other * gain
+        if part == VOCALS and rng.random() < mixing.doubling:
+            audio = double(audio, self.sample_rate, rng)
+        audio = normalize(audio) if mixing.normalize else audio
+        return audio * to_gain(rng.uniform(*settings.gain_db)), bandwidth_hz
 
-    def _draw_one(self, pools: list[ClipPool], rng: np.random.Generator) -> tuple[Samples, float]:
-        weights = np.array([pool.weight for pool in pools])
-        pool = pools[rng.choice(len(pools), p=weights / weights.sum())]
-        speed = rng.uniform(*self.mixing.speed)
-        excerpt, bandwidth_hz = pool.draw(rng, int(self.frames * speed) + 16)
-        audio = soxr.resample(excerpt.T, speed, 1.0, quality="MQ").T[:, : self.frames]
-        audio = np.pad(audio, ((0, 0), (0, self.frames - audio.shape[1])))
-        audio = self._color(_place(audio, rng), rng)
-        return _normalize(audio), bandwidth_hz * speed
+    def _draw_one(self, part: str, rng: np.random.Generator) -> tuple[Samples, float]:
+        mixing = self.config.mixing
+        pool = _choose_pool(self.material.parts[part], rng)
+        speed = rng.uniform(*mixing.speed)
+        excerpt, bandwidth_hz = pool.draw(rng, self._needed_frames(speed))
+        audio = change_speed(excerpt, speed, self.frames)
+        audio = place(audio, rng) if mixing.placement else audio
+        audio = color(audio, mixing.of(part).effects, self.sample_rate, rng)
+        return normalize(audio) if mixing.normalize else audio, bandwidth_hz * speed
 
-    def _color(self, audio: Samples, rng: np.random.Generator) -> Samples:
-        board = pedalboard.Pedalboard()
-        share = self.mixing.effects
-        if rng.random() < share:
-            board.append(pedalboard.LowShelfFilter(rng.uniform(80, 300), rng.uniform(-8, 6)))
-            board.append(
-                pedalboard.PeakFilter(
-                    float(np.exp(rng.uniform(np.log(200), np.log(6000)))),
-                    rng.uniform(-8, 8),
-                    rng.uniform(0.4, 2),
-                )
-            )
-            board.append(pedalboard.HighShelfFilter(rng.uniform(3000, 9000), rng.uniform(-8, 8)))
-        if rng.random() < share:
-            board.append(pedalboard.Compressor(rng.uniform(-30, -12), rng.uniform(2, 6), 5, 120))
-        if rng.random() < share:
-            wet = rng.uniform(0.05, 0.35)
-            board.append(
-                pedalboard.Reverb(rng.uniform(0.1, 0.9), 0.5, wet_level=wet, dry_level=1 - wet)
-            )
-        if not len(board):
-            return audio
-        return board(np.ascontiguousarray(audio), self.sample_rate)
+    def _needed_frames(self, speed: float) -> int:
+        return self.frames if speed == 1 else int(self.frames * speed) + 16
 
 
-def _place(audio: Samples, rng: np.random.Generator) -> Samples:
-    """Return stereo with its polarity, sides and pan changed at random."""
-    sides = audio[::-1] if rng.random() < 0.5 else audio
-    pan = rng.uniform(-0.4, 0.4) if rng.random() < 0.5 else 0.0
-    sign = -1.0 if rng.random() < 0.5 else 1.0
-    return sides * np.array([[sign * (1 - pan)], [sign * (1 + pan)]], dtype=np.float32)
+def _choose_pool(pools: Sequence[AnyPool], rng: np.random.Generator) -> AnyPool:
+    weights = np.array([pool.weight for pool in pools])
+    return pools[rng.choice(len(pools), p=weights / weights.sum())]
 
 
-def _normalize(audio: Samples) -> Samples:
-    """Return `audio` at an RMS of 0.1, or as it is where it is silent."""
-    rms = _rms(audio)
-    return audio if rms < SILENCE else (audio * (0.1 / rms)).astype(np.float32)
-
-
-def _rms(audio: Samples) -> float:
-    return float(np.sqrt(np.mean(np.square(audio))))
-
-
-def _gain(gain_db: float) -> np.float32:
-    return np.float32(10 ** (gain_db / 20))
+def _choose_gain(mix: Samples, level_db: float) -> np.float32:
+    """Return what brings a mix to an RMS, or to full scale where that comes first."""
+    gain = float(to_gain(level_db)) / max(measure_rms(mix), SILENCE)
+    return np.float32(min(gain, 1 / max(float(np.abs(mix).max()), SILENCE)))

@@ -1,96 +1,219 @@
-"""Pools of training audio: decoded once to disk, then read in random excerpts."""
+"""What sources are drawn from: pools of files that hold one alone, and songs with their stems."""
 
-import hashlib
-import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePath
 
 import numpy as np
-import soundfile
-import soxr
+import numpy.typing as npt
 
-from stemkit.errors import TrainingError
+from stemkit.audio.sniff import claims_audio
+from stemkit.errors import AudioError, TrainingError
+from stemkit.evaluation.musdb import require_ffmpeg
+from stemkit.evaluation.songs import Song, Sound, find_songs
 from stemkit.samples import Samples
-from stemkit.training.config import Pool
+from stemkit.training.clips import Clip, ClipCache
+from stemkit.training.config import Pool, Songs
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"}
-FLOOR_DB = -75.0  # a bin this far below the loudest one counts as empty
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One decoded file: int16 of shape (frames, channels), and the highest frequency it holds."""
-
-    path: Path
-    frames: int
-    bandwidth_hz: float
+VOCALS, ACCOMPANIMENT, REST = "vocals", "accompaniment", "rest"
 
 
 @dataclass(frozen=True)
-class ClipPool:
-    """Clips to draw from, each in proportion to its length."""
+class Take:
+    """One recording of a part: clips that are heard together.
+
+    Above `bandwidth_hz` something was lost; it is infinite where nothing was.
+    """
 
     clips: tuple[Clip, ...]
+    bandwidth_hz: float = math.inf
+
+    @cached_property
+    def frames(self) -> int:
+        """The length of the longest clip."""
+        return max(clip.frames for clip in self.clips)
+
+    def read(self, start: int, frames: int) -> Samples:
+        """Return an excerpt, (2, frames), silent beyond the end."""
+        excerpt = self.clips[0].read(start, frames)
+        for clip in self.clips[1:]:
+            excerpt += clip.read(start, frames)
+        return excerpt
+
+
+@dataclass(frozen=True)
+class TakePool:
+    """Takes of one part, each drawn in proportion to its length."""
+
+    takes: tuple[Take, ...]
     weight: float
+
+    @cached_property
+    def _odds(self) -> npt.NDArray[np.float64]:
+        lengths = np.array([take.frames for take in self.takes], dtype=np.float64)
+        return np.asarray(lengths / lengths.sum())
 
     def draw(self, rng: np.random.Generator, frames: int) -> tuple[Samples, float]:
         """Return a random excerpt, (2, frames), and its bandwidth in Hz."""
-        lengths = np.array([clip.frames for clip in self.clips], dtype=np.float64)
-        clip = self.clips[rng.choice(len(lengths), p=lengths / lengths.sum())]
-        start = int(rng.integers(0, max(1, clip.frames - frames + 1)))
-        data = np.load(clip.path, mmap_mode="r")[start : start + frames]
-        excerpt = np.zeros((2, frames), dtype=np.float32)
-        excerpt[:, : len(data)] = np.asarray(data, dtype=np.float32).T / 32768
-        return excerpt, clip.bandwidth_hz
+        take = self.takes[rng.choice(len(self.takes), p=self._odds)]
+        start = int(rng.integers(0, max(1, take.frames - frames + 1)))
+        return take.read(start, frames), take.bandwidth_hz
 
 
-def open_pool(pool: Pool, sample_rate: int, cache: Path) -> ClipPool:
-    """Decode every file of a pool that isn't in `cache` yet, and return the pool.
+@dataclass(frozen=True)
+class StemSong:
+    """A song's parts, which sum to its mix."""
+
+    name: str
+    parts: dict[str, Take]
+
+    @property
+    def frames(self) -> int:
+        """Its length."""
+        return max(take.frames for take in self.parts.values())
+
+    def read(self, parts: Iterable[str], start: int, frames: int) -> Samples:
+        """Return an excerpt of each part, (parts, 2, frames), silent where the song has none."""
+        excerpts = [
+            self.parts[part].read(start, frames)
+            if part in self.parts
+            else np.zeros((2, frames), dtype=np.float32)
+            for part in parts
+        ]
+        return np.stack(excerpts)
+
+
+@dataclass(frozen=True)
+class SongPool:
+    """Songs, each drawn in proportion to its length."""
+
+    songs: tuple[StemSong, ...]
+    weight: float
+
+    def draw(self, rng: np.random.Generator, parts: Iterable[str], frames: int) -> Samples:
+        """Return the same random moment of each part of a song, (parts, 2, frames)."""
+        lengths = np.array([song.frames for song in self.songs], dtype=np.float64)
+        song = self.songs[rng.choice(len(self.songs), p=lengths / lengths.sum())]
+        start = int(rng.integers(0, max(1, song.frames - frames + 1)))
+        return song.read(parts, start, frames)
+
+    def takes_of(self, part: str) -> TakePool:
+        """Return the pool of one part of the songs that have it."""
+        takes = tuple(song.parts[part] for song in self.songs if part in song.parts)
+        return TakePool(takes, self.weight)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What could be opened, and a line for each file that couldn't."""
+
+    takes: tuple[Take, ...] = ()
+    songs: tuple[StemSong, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def open_pool(pool: Pool, cache: ClipCache) -> Opened:
+    """Decode every file of a pool that isn't in the cache yet.
 
     Raises TrainingError for a folder that isn't there or holds no audio.
     """
-    clips = tuple(_decode(path, sample_rate, cache) for path in _find_files(pool))
-    if not clips:
-        raise TrainingError(f"no audio in {', '.join(str(folder) for folder in pool.folders)}")
-    return ClipPool(clips, pool.weight)
+    takes, left_out = [], []
+    for path in _find_files(pool):
+        try:
+            clip = cache.decode(Sound(path))
+        except AudioError as error:
+            left_out.append(f"left out {path}: {error}")
+            continue
+        takes.append(Take((clip,), math.inf if pool.full_band else clip.bandwidth_hz))
+    if not takes:
+        raise TrainingError(_say_empty("audio", pool.folders, left_out))
+    return Opened(tuple(takes), left_out=tuple(left_out))
+
+
+def open_songs(songs: Songs, parts: tuple[str, ...], cache: ClipCache) -> Opened:
+    """Decode every stem that `parts` need and that isn't in the cache yet.
+
+    Raises TrainingError for a folder that isn't there or has no song with any of them.
+    """
+    opened, left_out = [], []
+    for folder in songs.folders:
+        found, faults = find_songs(_require_folder(folder), with_musdb=True)
+        left_out += [f"left out {path}: {why}" for path, why in faults]
+        if any(stem.stream is not None for song in found for stem in song.stems.values()):
+            require_ffmpeg(f"{folder} has .stem.mp4 files, and reading them takes")
+        for song in found:
+            if _is_excluded(PurePath(*song.key), songs.exclude):
+                continue
+            try:
+                takes = _open_parts(song, parts, cache)
+            except AudioError as error:
+                left_out.append(f"left out the song {song.title}: {error}")
+                continue
+            if takes:
+                opened.append(StemSong(song.title, takes))
+    if not opened:
+        raise TrainingError(_say_empty("song with stems", songs.folders, left_out))
+    return Opened(songs=tuple(opened), left_out=tuple(left_out))
+
+
+def choose_parts(wanted: Iterable[str], *, with_songs: bool) -> tuple[str, ...]:
+    """Return what mixes are made of: all that is wanted, and what is left of songs then."""
+    parts = list(dict.fromkeys(wanted))
+    if with_songs:
+        others = {VOCALS: ACCOMPANIMENT, ACCOMPANIMENT: VOCALS}
+        left = next((others[part] for part in (ACCOMPANIMENT, VOCALS) if part in parts), REST)
+        parts += [left] if left not in parts else []
+    return tuple(parts)
+
+
+def group_stems(stems: Iterable[str], parts: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return which stems of a song are added to make each part that it has.
+
+    A part is the stem of that name. `accompaniment` is otherwise all that is neither the vocals
+    nor another part, and also where another part is one of its instruments; `rest` is all that is
+    no other part.
+    """
+    names = set(stems)
+    if ACCOMPANIMENT in names and (names & set(parts)) - {VOCALS, ACCOMPANIMENT}:
+        names.remove(ACCOMPANIMENT)
+    groups = {part: [part] for part in parts if part in names}
+    left = names - groups.keys()
+    if ACCOMPANIMENT in parts and ACCOMPANIMENT not in groups:
+        groups[ACCOMPANIMENT] = sorted(left - {VOCALS})
+    elif REST in parts:
+        groups[REST] = sorted(left)
+    return {part: group for part, group in groups.items() if group}
+
+
+def _open_parts(song: Song, parts: tuple[str, ...], cache: ClipCache) -> dict[str, Take]:
+    groups = group_stems(song.stems, parts)
+    return {
+        part: Take(tuple(cache.decode(song.stems[stem]) for stem in group))
+        for part, group in groups.items()
+    }
 
 
 def _find_files(pool: Pool) -> Iterator[Path]:
     for folder in pool.folders:
-        if not folder.is_dir():
-            raise TrainingError(f"no training folder {folder}; correct the config or make it")
-        for path in sorted(folder.rglob("*")):
-            excluded = any(path.match(pattern) for pattern in pool.exclude)
-            if path.suffix.lower() in SUFFIXES and not excluded:
+        for path in sorted(_require_folder(folder).rglob("*")):
+            hidden = path.name.startswith(".")
+            if claims_audio(path) and not hidden and not _is_excluded(path, pool.exclude):
                 yield path
 
 
-def _decode(path: Path, sample_rate: int, cache: Path) -> Clip:
-    stamp = f"{path}:{path.stat().st_size}:{sample_rate}"
-    name = hashlib.sha256(stamp.encode()).hexdigest()[:24]
-    data, facts = cache / f"{name}.npy", cache / f"{name}.json"
-    if not facts.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        audio = soxr.resample(audio[:, :2], rate, sample_rate)
-        mono = audio.shape[1] == 1 or np.array_equal(audio[:, 0], audio[:, 1])
-        audio = audio[:, :1] if mono else audio
-        np.save(data, np.clip(np.rint(audio * 32768), -32768, 32767).astype(np.int16))
-        bandwidth_hz = measure_bandwidth(audio.T, sample_rate)
-        facts.write_text(json.dumps({"frames": len(audio), "bandwidth_hz": bandwidth_hz}))
-    found = json.loads(facts.read_text())
-    return Clip(data, int(found["frames"]), float(found["bandwidth_hz"]))
+def _require_folder(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise TrainingError(f"no training folder {folder}; correct the config or make it")
+    return folder
 
 
-def measure_bandwidth(audio: Samples, sample_rate: int) -> float:
-    """Return the highest frequency, in Hz, that (channels, frames) holds above the floor."""
-    size = 2048
-    mono = audio.mean(axis=0)
-    usable = len(mono) // size * size
-    if usable == 0:
-        return sample_rate / 2
-    blocks = mono[:usable].reshape(-1, size) * np.hanning(size)
-    power = (np.abs(np.fft.rfft(blocks)) ** 2).mean(axis=0)
-    above = np.nonzero(10 * np.log10(power / (power.max() + 1e-20) + 1e-20) > FLOOR_DB)[0]
-    return float((above[-1] if len(above) else 0) * sample_rate / size)
+def _is_excluded(path: PurePath, patterns: list[str]) -> bool:
+    return any(path.match(pattern) for pattern in patterns)
+
+
+def _say_empty(what: str, folders: list[Path], left_out: list[str]) -> str:
+    places = ", ".join(str(folder) for folder in folders)
+    reason = f"; the first of {len(left_out)} that can't be used: {left_out[0]}" if left_out else ""
+    return f"no {what} in {places}{reason}"

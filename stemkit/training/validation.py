@@ -1,52 +1,80 @@
 """How far a network has come: SDR over songs whose stems are known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from statistics import median
 
-import numpy as np
-import soundfile
 import torch
 
 from stemkit.errors import TrainingError
 from stemkit.evaluation.metrics import measure_sdr
 from stemkit.nn.resunet import ResUNet
-from stemkit.samples import Samples
+from stemkit.separation.engine import Engine
+from stemkit.separation.options import DeviceName, EngineOptions
+from stemkit.separation.stems import choose_recipes
+from stemkit.training.clips import ClipCache
+from stemkit.training.config import Songs, TrainingConfig
+from stemkit.training.pools import Opened, StemSong, choose_parts, open_songs
+
+MIX = "mix"
+"""The score of the mix itself, taken as the first stem."""
 
 
 @dataclass(frozen=True)
 class SongScore:
-    """SDR of one song's stems, and of the mix itself taken as its vocals, in dB."""
+    """SDR of those stems that a song has, in dB, and of the mix itself."""
 
     song: str
-    vocals_db: float
-    accompaniment_db: float
-    mix_db: float
+    stems_db: dict[str, float]
 
 
-def score_songs(network: ResUNet, folder: Path) -> list[SongScore]:
-    """Separate each song of `folder` in one pass and score it against its stems."""
-    songs = sorted(path for path in folder.iterdir() if path.is_dir())
+def name_scores(sources: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what is scored: the sources, the complement of one alone, and the mix."""
+    return (*(recipe.name for recipe in choose_recipes(sources, None)), MIX)
+
+
+def open_validation(config: TrainingConfig, cache: ClipCache) -> Opened:
+    """Decode the songs to validate with; raises TrainingError where none has all sources."""
+    if config.validation is None:
+        return Opened()
+    parts = choose_parts(config.sources, with_songs=True)
+    opened = open_songs(Songs(folders=[config.validation]), parts, cache)
+    whole = tuple(song for song in opened.songs if set(config.sources) <= set(song.parts))
+    if not whole:
+        raise TrainingError(
+            f"no song in {config.validation} has {' and '.join(config.sources)}; each is a folder "
+            f"with a file for each stem"
+        )
+    return Opened(songs=whole, left_out=opened.left_out)
+
+
+def score_songs(
+    network: ResUNet, songs: Sequence[StemSong], device: torch.device
+) -> list[SongScore]:
+    """Separate each song in segments, as `stemkit separate` does, and score it."""
     if not songs:
-        raise TrainingError(f"no songs in {folder}; each is a folder with vocals and accompaniment")
-    return [_score_song(network, song) for song in songs]
+        return []
+    name: DeviceName = "cuda" if device.type == "cuda" else "cpu"
+    engine = Engine(network, EngineOptions(device=name, precision="float32"))
+    return [_score_song(engine, song) for song in songs]
 
 
-def _score_song(network: ResUNet, song: Path) -> SongScore:
-    vocals, accompaniment = _read_stem(song, "vocals"), _read_stem(song, "accompaniment")
-    mix = vocals + accompaniment
-    with torch.inference_mode():
-        estimate = network(torch.from_numpy(mix)[None])[0, 0].numpy()
-    return SongScore(
-        song.name,
-        measure_sdr(vocals, estimate),
-        measure_sdr(accompaniment, mix - estimate),
-        measure_sdr(vocals, mix),
-    )
+def take_medians(scores: Sequence[SongScore]) -> dict[str, float]:
+    """Return the median of each stem over the songs that have it."""
+    stems = dict.fromkeys(stem for score in scores for stem in score.stems_db)
+    return {
+        stem: median(score.stems_db[stem] for score in scores if stem in score.stems_db)
+        for stem in stems
+    }
 
 
-def _read_stem(song: Path, stem: str) -> Samples:
-    found = sorted(song.glob(f"{stem}.*"))
-    if not found:
-        raise TrainingError(f"no {stem} in {song}")
-    audio, _ = soundfile.read(found[0], dtype="float32", always_2d=True)
-    return np.ascontiguousarray(audio.T)
+def _score_song(engine: Engine, song: StemSong) -> SongScore:
+    sounds = song.read(song.parts, 0, song.frames)
+    references, mix = dict(zip(song.parts, sounds, strict=True)), sounds.sum(axis=0)
+    estimates = engine.separate(mix, engine.sample_rate)
+    scores = {
+        stem: measure_sdr(references[stem], estimate)
+        for stem, estimate in estimates.items()
+        if stem in references
+    }
+    return SongScore(song.name, scores | {MIX: measure_sdr(references[engine.stems[0]], mix)})

@@ -1,158 +1,205 @@
 """The loop learns, keeps what it has learned, and goes on from there."""
 
-import csv
-import dataclasses
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 
-from stemkit.errors import OptionError, TrainingError
-from stemkit.evaluation.metrics import measure_sdr
-from stemkit.nn.checkpoints import load_checkpoint
-from stemkit.nn.config import ARCHITECTURES
+from stemkit.errors import ModelError, OptionError, TrainingError
+from stemkit.nn.checkpoints import load_checkpoint, save_checkpoint
 from stemkit.nn.resunet import ResUNet
-from stemkit.training.config import TrainingConfig, load_config
-from stemkit.training.loop import learning_rate, train
-from stemkit.training.loss import spectral_l1
-
-RATE = 44100
-CONFIG = """
-architecture = "tiny"
-output = "{output}"
-validation = "songs"
-hours = 1
-segment_seconds = 0.5
-batch_size = 2
-warmup_steps = 5
-learning_rate = 1e-2
-ema_decay = 0.8
-precision = "float32"
-[[vocals]]
-folders = ["voice"]
-[[accompaniment]]
-folders = ["band"]
-"""
+from stemkit.training import trainee as trainee_module
+from stemkit.training.log import read_log
+from stemkit.training.loop import Report, train
+from tests.training.making import NETWORK, POOLS, SONGS, make_config
 
 
-@pytest.fixture(autouse=True)
-def _tiny_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = dataclasses.replace(
-        ARCHITECTURES["stemkit-small"], n_fft=512, hop=128, stage_channels=(4, 6, 8)
-    )
-    monkeypatch.setitem(ARCHITECTURES, "tiny", tiny)
+def run(folder: Path, *tables: str, **keys: object) -> tuple[list[Report], str]:
+    """Train, and return the reports and the notes."""
+    events = list(train(make_config(folder, *tables, **keys)))
+    notes = "\n".join(event for event in events if isinstance(event, str))
+    return [event for event in events if isinstance(event, Report)], notes
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Make a voice (a low tone) and a band (a high one), which a tiny network can tell apart."""
-    time = np.arange(RATE * 2) / RATE
-    tones = {"voice": 0.3 * np.sin(2 * np.pi * 400 * time), "band": 0.3 * np.sin(2e4 * time)}
-    song = tmp_path / "songs" / "one"
-    song.mkdir(parents=True)
-    for (kind, tone), stem in zip(tones.items(), ("vocals", "accompaniment"), strict=True):
-        (tmp_path / kind).mkdir()
-        stereo = np.stack((tone, tone), axis=1)
-        soundfile.write(tmp_path / kind / "tone.wav", stereo, RATE)
-        soundfile.write(song / f"{stem}.wav", stereo, RATE)
-    return tmp_path
-
-
-def write_config(folder: Path, max_steps: int, output: str = "out") -> TrainingConfig:
-    path = folder / "config.toml"
-    path.write_text(f"max_steps = {max_steps}\n" + CONFIG.format(output=output))
-    return load_config(path)
-
-
-def read_state(folder: Path, output: str = "out") -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(folder / output / "state.pt", weights_only=True)
+def read_state(folder: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(folder / "state.pt", weights_only=True)
     return state
 
 
-def test_training_learns(folder: Path) -> None:
-    (early,) = train(write_config(folder, max_steps=10))
-    (late,) = train(write_config(folder, max_steps=60))
-    assert (early.step, late.step) == (10, 60)
-    assert late.hours > early.hours > 0
-    assert late.loss < 0.5 * early.loss
-    assert late.medians()[2] == pytest.approx(0, abs=0.1)  # two tones, equally loud
-    with (folder / "out" / "log.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [int(row["step"]) for row in rows] == [10, 60]
-    assert float(rows[1]["vocals_db"]) == pytest.approx(late.medians()[0])
+def read_losses(folder: Path) -> list[tuple[int, float | None, float | None]]:
+    return [(line.step, line.loss, line.gradient_norm) for line in read_log(folder / "log.csv")]
+
+
+def test_training_learns_and_goes_on(folder: Path) -> None:
+    keys: dict[str, object] = {"validation": "'songs'", "ema_decay": 0.8, "batch_size": 4}
+    ((early,), _) = run(folder, **keys, max_steps=4)
+    ((late,), notes) = run(folder, **keys, max_steps=16)
+    assert notes == "going on from step 4"
+    assert (early.step, late.step) == (4, 16)
+    assert late.seconds > early.seconds > 0
+    assert early.loss is not None
+    assert late.loss is not None
+    assert late.loss < 0.7 * early.loss
+    assert late.medians()["vocals"] > late.medians()["mix"]
+    assert set(late.medians()) == {"vocals", "accompaniment", "mix"}
+    lines = read_log(folder / "out" / "log.csv")
+    assert [line.step for line in lines if line.loss is not None] == list(range(1, 17))
+    assert [line.step for line in lines if line.scores] == [4, 16]
+    assert lines[-1].scores == pytest.approx(late.medians())
+    assert (folder / "out" / "log.png").read_bytes() == b"picture"
     network = load_checkpoint(folder / "out" / "average.safetensors")
-    average = read_state(folder)["average"]
+    average = read_state(folder / "out")["average"]
     assert all(torch.equal(value, average[name]) for name, value in network.named_parameters())
+    assert "step 16 was the last" in run(folder, **keys, max_steps=16)[1]
 
 
 def test_a_run_that_was_stopped_ends_where_an_undisturbed_one_does(folder: Path) -> None:
-    list(train(write_config(folder, 6, "whole")))
-    list(train(write_config(folder, 3, "parts")))
-    list(train(write_config(folder, 6, "parts")))
-    whole, parts = read_state(folder, "whole"), read_state(folder, "parts")
+    run(folder, max_steps=6, output="'whole'", log_steps=2)
+    stops = iter([False, False, True])
+    config = make_config(folder, max_steps=6, output="'parts'", log_steps=2)
+    (note,) = train(config, lambda: next(stops))
+    assert "stopped after step 3" in str(note)
+    run(folder, max_steps=6, output="'parts'", log_steps=2)
+    whole, parts = read_state(folder / "whole"), read_state(folder / "parts")
     assert whole["step"] == parts["step"] == 6
     for part in ("network", "average"):
         assert all(torch.equal(whole[part][name], parts[part][name]) for name in whole[part])
-    start = ResUNet(ARCHITECTURES["tiny"]).state_dict()
+    assert read_losses(folder / "whole") == read_losses(folder / "parts")
+    torch.manual_seed(0)
+    start = ResUNet(config.network_config()).state_dict()
     assert not torch.equal(start["unet.head.weight"], whole["network"]["unet.head.weight"])
+
+
+def test_workers_make_the_same_examples(folder: Path) -> None:
+    run(folder, max_steps=2, output="'alone'")
+    run(folder, max_steps=2, output="'helped'", workers=2)
+    assert read_losses(folder / "alone") == read_losses(folder / "helped")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "bands"),
+    [
+        ("resunet143-subband", "n_fft = 128\nhop = 32"),
+        ("resunet143-ismir2021", "n_fft = 512\nhop = 128"),
+        ("mobilenet-subband", "n_fft = 128\nhop = 32"),
+        ("stemkit-small", "n_fft = 512\nhop = 128"),
+    ],
+)
+def test_every_architecture_takes_a_step(folder: Path, architecture: str, bands: str) -> None:
+    network = (
+        f"[network]\n{bands}\nstage_channels = [4, 6]\nstage_blocks = 1\nbottleneck_blocks = 1\n"
+    )
+    keys: dict[str, object] = {
+        "architecture": f'"{architecture}"',
+        "sources": '["vocals", "drums", "bass", "other"]',
+        "loss": '"waveform_l1"',
+        "optimizer": '"adam"',
+        "precision": '"bfloat16"',
+    }
+    ((report,), _) = run(folder, network + SONGS, **keys, max_steps=1)
+    assert report.step == 1
+    network_of_four = load_checkpoint(folder / "out" / "average.safetensors")
+    assert network_of_four(torch.zeros(1, 2, 4096)).shape == (1, 4, 2, 4096)
 
 
 def test_a_broken_state_is_an_error_that_names_it(folder: Path) -> None:
     (folder / "out").mkdir()
     (folder / "out" / "state.pt").write_bytes(b"not a state")
     with pytest.raises(TrainingError, match=r"state\.pt"):
-        list(train(write_config(folder, max_steps=1)))
-
-
-def test_the_learning_rate_rises_stays_and_falls(folder: Path) -> None:
-    config = write_config(folder, max_steps=1)
-    assert learning_rate(config, 0, 0) == pytest.approx(1e-2 / 5)
-    assert learning_rate(config, 100, 0) == learning_rate(config, 100, 2500) == 1e-2
-    assert 0 < learning_rate(config, 100, 3200) < learning_rate(config, 100, 2900) < 1e-2
-    assert learning_rate(config, 100, 3600) == pytest.approx(0)
-
-
-def test_bins_above_the_bandwidth_of_the_voice_do_not_count() -> None:
-    torch.manual_seed(0)
-    network = ResUNet(ARCHITECTURES["tiny"]).eval()
-    mix, vocals = torch.randn(1, 2, 8192), torch.randn(1, 2, 8192)
-    above = torch.fft.rfft(torch.randn(1, 2, 8192))
-    above[..., : int(8192 * 12000 / RATE)] = 0
-    other = vocals + torch.fft.irfft(above)
-    limit, no_limit = torch.tensor([8000.0]), torch.tensor([30000.0])
-    narrow = [spectral_l1(network, mix, target, limit).item() for target in (vocals, other)]
-    broad = [spectral_l1(network, mix, target, no_limit).item() for target in (vocals, other)]
-    assert narrow[0] == pytest.approx(narrow[1], rel=1e-2)
-    assert broad[1] > broad[0] * 1.1
-
-
-def test_sdr_is_the_ratio_of_energies() -> None:
-    reference = np.ones((2, 100), dtype=np.float32)
-    assert measure_sdr(reference, reference * 0.9) == pytest.approx(20, abs=1e-3)
-    assert measure_sdr(reference, reference * 0) == pytest.approx(0, abs=1e-3)
+        run(folder, max_steps=1)
 
 
 @pytest.mark.parametrize(
-    ("line", "place"),
+    ("tables", "keys", "difference"),
     [
-        ("hours = -1", "hours"),
-        ("hour = 1", "hour"),
-        ("hours = 'long'", "hours"),
-        ("architecture = 'x'", "architecture"),
-        ("not toml", "config.toml"),
+        (NETWORK.replace("4, 6", "4, 8") + POOLS, {}, r"stage_channels is \(4, 6\), not \(4, 8\)"),
+        (NETWORK + POOLS, {"optimizer": "'adam'"}, "optimizer is 'adamw', not 'adam'"),
+        (NETWORK + POOLS, {"sources": "['accompaniment']"}, r"sources is \('vocals',\)"),
     ],
 )
-def test_a_config_that_is_wrong_is_one_line_with_its_place(
-    tmp_path: Path, line: str, place: str
+def test_a_state_of_another_run_is_refused(
+    folder: Path, tables: str, keys: dict[str, object], difference: str
 ) -> None:
-    wanted = {"architecture": 'architecture = "tiny"', "hours": "hours = 1"}
-    wanted.pop(line.split(" ")[0], None)
-    tables = '[[vocals]]\nfolders=["a"]\n[[accompaniment]]\nfolders=["b"]\n'
-    path = tmp_path / "config.toml"
-    path.write_text("\n".join([*wanted.values(), 'output = "o"', line, tables]))
-    with pytest.raises(OptionError, match=place) as caught:
-        load_config(path)
-    assert str(path) in str(caught.value)
+    run(folder, max_steps=1)
+    with pytest.raises(TrainingError, match=difference):
+        run(folder, tables, max_steps=2, **keys)
+
+
+@pytest.mark.parametrize("full_at", ["model", "state"])
+def test_without_room_the_state_of_before_stays(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, full_at: str
+) -> None:
+    run(folder, max_steps=1)
+    state = folder / "out" / "state.pt"
+    before = state.read_bytes()
+    if full_at == "state":
+        monkeypatch.setattr(trainee_module, "save_checkpoint", lambda network, path: None)
+    with files_no_longer_than(2000), pytest.raises(TrainingError, match=r"can't write to .*out: "):
+        run(folder, max_steps=2)
+    assert state.read_bytes() == before
+    assert not list((folder / "out").glob(".stemkit-*"))
+
+
+@contextmanager
+def files_no_longer_than(size: int) -> Iterator[None]:
+    """Let longer writes fail, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_loss_that_is_no_number_is_an_error(folder: Path) -> None:
+    with pytest.raises(TrainingError, match=r"(loss|gradient) is (nan|inf) after step \d+; lower"):
+        run(folder, max_steps=9, learning_rate=1e30, gradient_norm="inf")
+
+
+def test_training_starts_from_a_model_and_scores_it_first(folder: Path) -> None:
+    torch.manual_seed(1)
+    start = ResUNet(make_config(folder).network_config())
+    start.load_state_dict({"bn0.running_mean": torch.full((257,), 3.0)}, strict=False)
+    save_checkpoint(start, folder / "start.safetensors")
+    keys: dict[str, object] = {"init": "'./start.safetensors'", "learning_rate": 1e-9}
+    ((first, last), _) = run(folder, **keys, max_steps=1, validation="'songs'")
+    assert (first.step, first.loss, last.step) == (0, None, 1)
+    assert set(first.medians()) == {"vocals", "accompaniment", "mix"}
+    state = read_state(folder / "out")
+    for part in ("network", "average"):
+        assert torch.allclose(state[part]["unet.head.weight"], start.unet.head.weight)
+        assert torch.all(state[part]["bn0.running_mean"] > 2)
+
+
+@pytest.mark.parametrize(
+    ("init", "tables", "message"),
+    [
+        ("'stemkit-small'", NETWORK + POOLS, r"its n_fft is 2048, not 512, .* change architecture"),
+        ("'no-such'", POOLS, "no model 'no-such'"),
+        ("'mobilenet-subband'", POOLS, "isn't installed"),
+        ("'gone.safetensors'", POOLS, "no weights file"),
+    ],
+)
+def test_an_init_that_does_not_fit_is_an_error(
+    folder: Path, init: str, tables: str, message: str
+) -> None:
+    with pytest.raises((OptionError, ModelError), match=message):
+        run(folder, tables, max_steps=1, init=init)
+
+
+def test_validation_without_the_sources_is_an_error(folder: Path) -> None:
+    with pytest.raises(TrainingError, match=r"no song in .*songs has guitar"):
+        run(
+            folder,
+            NETWORK + POOLS.replace('"vocals"', '"guitar"'),
+            max_steps=1,
+            sources='["guitar"]',
+            validation="'songs'",
+        )

@@ -1,49 +1,46 @@
 """Laws of the random mixes."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
-from stemkit.errors import TrainingError
 from stemkit.samples import Samples
-from stemkit.training.config import Mixing, Pool
-from stemkit.training.mixing import MixDataset
-from stemkit.training.pools import ClipPool, measure_bandwidth, open_pool
+from stemkit.training import mixing as mixing_module
+from stemkit.training.clips import ClipCache
+from stemkit.training.material import open_material
+from stemkit.training.mixing import Example, MixDataset
+from tests.training.making import NETWORK, POOLS, RATE, SONGS, make_config
 
-RATE = 44100
-
-
-def noise(seconds: float, top_hz: float, seed: int = 0) -> Samples:
-    rng = np.random.default_rng(seed)
-    frames = int(seconds * RATE)
-    spectrum = np.fft.rfft(rng.standard_normal((2, frames)))
-    spectrum[:, int(top_hz * frames / RATE) :] = 0
-    signal = np.fft.irfft(spectrum, frames)
-    return np.asarray(0.3 * signal / np.abs(signal).max(), dtype=np.float32)
-
-
-@pytest.fixture(scope="module")
-def pools(tmp_path_factory: pytest.TempPathFactory) -> tuple[ClipPool, ClipPool]:
-    folder = tmp_path_factory.mktemp("pools")
-    for kind, top_hz, seed in (("voice", 8000, 1), ("band", 20000, 2)):
-        (folder / kind).mkdir()
-        soundfile.write(folder / kind / "one.wav", noise(4, top_hz, seed).T, RATE)
-    return (
-        open_pool(Pool(folders=[folder / "voice"]), RATE, folder / "cache"),
-        open_pool(Pool(folders=[folder / "band"]), RATE, folder / "cache"),
-    )
+AS_RECORDED = """
+[mixing]
+normalize = false
+mix_level_db = "as_is"
+speed = [1, 1]
+placement = false
+paired = {paired}
+[mixing.sources]
+vocals = {{ gain_db = [0, 0], second = {second}, missing = 0, effects = 0 }}
+accompaniment = {{ gain_db = [0, 0], second = {second}, missing = 0, effects = 0 }}
+"""
 
 
-def make_dataset(pools: tuple[ClipPool, ClipPool], **mixing: object) -> MixDataset:
-    return MixDataset([pools[0]], [pools[1]], Mixing.model_validate(mixing), RATE, RATE, seed=5)
+def make_dataset(folder: Path, mixing: str = "", tables: str = POOLS, **keys: object) -> MixDataset:
+    config = make_config(folder, NETWORK + mixing + tables, seed=5, **keys)
+    return MixDataset(config, open_material(config, ClipCache(folder / "cache", RATE)))
 
 
-def test_an_example_is_the_same_whenever_it_is_asked_for(
-    pools: tuple[ClipPool, ClipPool],
-) -> None:
-    one, other = make_dataset(pools), make_dataset(pools)
+def make_examples(dataset: MixDataset, count: int) -> list[Example]:
+    return [dataset.make_example(np.random.default_rng(number)) for number in range(count)]
+
+
+def measure_db(audio: Samples) -> float:
+    return float(10 * np.log10(np.mean(np.square(audio, dtype=np.float64))))
+
+
+def test_an_example_is_the_same_whenever_it_is_asked_for(folder: Path) -> None:
+    one, other = make_dataset(folder), make_dataset(folder)
     late = one[7]
     other[0]
     for first, second in zip(late, other[7], strict=True):
@@ -51,48 +48,123 @@ def test_an_example_is_the_same_whenever_it_is_asked_for(
     assert not np.array_equal(np.asarray(late[0]), np.asarray(one[8][0]))
 
 
-def test_shares_say_how_often_a_source_is_missing(pools: tuple[ClipPool, ClipPool]) -> None:
-    never = make_dataset(pools, no_vocals=1)
-    always = make_dataset(pools, no_vocals=0, no_accompaniment=1)
-    for number in range(5):
-        assert not never[number][1].any()
-        assert never[number][0].any()
-        mix, vocals, _ = always[number]
-        np.testing.assert_allclose(mix, vocals, atol=1e-6)
+def test_shares_say_how_often_a_source_is_missing(folder: Path) -> None:
+    never = make_dataset(folder, "[mixing.sources.vocals]\nmissing = 1\n")
+    for example in make_examples(never, 5):
+        assert not example.sources.any()
+        assert example.mix.any()
+    both = "[mixing.sources]\nvocals.missing = 0\naccompaniment.missing = 1\n"
+    for example in make_examples(make_dataset(folder, both), 5):
+        np.testing.assert_allclose(example.mix, example.sources[0], atol=1e-6)
+    half = "[mixing.sources]\nvocals.missing = 0.5\naccompaniment.missing = 0.5\n"
+    for example in make_examples(make_dataset(folder, half), 5):
+        assert example.mix.any()
 
 
-def test_levels_are_as_asked_and_nothing_clips(pools: tuple[ClipPool, ClipPool]) -> None:
-    dataset = make_dataset(
-        pools, vocal_gain_db=(-6, -6), mix_level_db=(-20, -20), no_vocals=0, no_accompaniment=0
-    )
-    for number in range(8):
-        mix, vocals, _ = (np.asarray(part) for part in dataset[number])
-        music = mix - vocals
-        assert 20 * np.log10(np.sqrt(np.mean(mix**2))) == pytest.approx(-20, abs=0.1)
-        ratio = np.mean(vocals**2) / np.mean(music**2)
-        assert 10 * np.log10(ratio) == pytest.approx(-6, abs=0.1)
-        assert np.abs(mix).max() <= 1
+def test_levels_are_as_asked_and_nothing_clips(folder: Path) -> None:
+    mixing = """[mixing]
+        mix_level_db = [-20, -20]
+        sources.vocals = { gain_db = [-6, -6], missing = 0 }
+        sources.accompaniment = { missing = 0 }
+    """
+    dataset = make_dataset(folder, mixing)
+    for example in make_examples(dataset, 8):
+        vocals = example.sources[0]
+        assert measure_db(example.mix) == pytest.approx(-20, abs=0.1)
+        assert measure_db(vocals) - measure_db(example.mix - vocals) == pytest.approx(-6, abs=0.1)
+        assert np.abs(example.mix).max() <= 1
 
 
-def test_bandwidth_follows_the_voice_and_its_speed(pools: tuple[ClipPool, ClipPool]) -> None:
-    assert measure_bandwidth(noise(2, 8000), RATE) == pytest.approx(8000, abs=300)
-    assert measure_bandwidth(noise(2, 20000), RATE) == pytest.approx(20000, abs=300)
-    for speed in (0.84, 1.19):
-        bandwidth_hz = make_dataset(pools, speed=(speed, speed))[0][2]
-        assert bandwidth_hz == pytest.approx(8000 * speed, rel=0.04)
+@pytest.mark.parametrize("speed", [0.84, 1.19])
+def test_bandwidth_follows_the_voice_and_its_speed(folder: Path, speed: float) -> None:
+    dataset = make_dataset(folder, f"[mixing]\nspeed = [{speed}, {speed}]\n")
+    (bandwidth_hz,) = make_examples(dataset, 1)[0].bandwidth_hz
+    assert bandwidth_hz == pytest.approx(3000 * speed, abs=300)
 
 
-def test_files_that_are_excluded_are_not_drawn(tmp_path: Path) -> None:
-    for name in ("keep-1.wav", "drop-1.wav"):
-        soundfile.write(tmp_path / name, noise(1, 5000).T, RATE)
-    pool = open_pool(Pool(folders=[tmp_path], exclude=["drop-*"]), RATE, tmp_path / "cache")
-    assert len(pool.clips) == 1
+@pytest.mark.parametrize("second", [0, 1])
+def test_the_papers_mixes_are_plain_sums_of_excerpts(folder: Path, second: int) -> None:
+    mixing = AS_RECORDED.format(paired=0, second=second)
+    dataset = make_dataset(folder, mixing, sources='["vocals", "accompaniment"]')
+    for example in make_examples(dataset, 3):
+        np.testing.assert_array_equal(example.mix, example.sources.sum(axis=0))
+        for source, part in zip(example.sources, ("voice", "band"), strict=True):
+            whole = dataset.material.parts[{"voice": "vocals"}.get(part, "accompaniment")]
+            take = whole[0].takes[0]
+            assert is_sum_of_excerpts(source, take.read(0, take.frames), 1 + second)
 
 
-@pytest.mark.parametrize("make", [False, True])
-def test_a_pool_without_audio_is_an_error(tmp_path: Path, make: bool) -> None:
-    folder = tmp_path / "pool"
-    if make:
-        folder.mkdir()
-    with pytest.raises(TrainingError, match="pool"):
-        open_pool(Pool(folders=[folder]), RATE, tmp_path / "cache")
+def is_sum_of_excerpts(heard: Samples, whole: Samples, count: int) -> bool:
+    """Return whether `count` excerpts of `whole`, found by correlation, leave nothing of it."""
+    rest = heard.astype(np.float64)
+    size = whole.shape[1]
+    for _ in range(count):
+        spectra = np.fft.rfft(whole[0]) * np.conj(np.fft.rfft(rest[0], size))
+        start = int(np.fft.irfft(spectra, size)[: size - rest.shape[1] + 1].argmax())
+        rest -= whole[:, start : start + rest.shape[1]]
+    return bool(np.abs(rest).max() < 1e-5)
+
+
+def test_a_pair_is_the_song_as_it_is(folder: Path) -> None:
+    mixing = AS_RECORDED.format(paired=1, second=0)
+    dataset = make_dataset(folder, mixing, SONGS)
+    songs = dataset.material.songs[0].songs
+    wholes = [song.read(song.parts, 0, song.frames) for song in songs]
+    for example in make_examples(dataset, 4):
+        assert example.bandwidth_hz == (math.inf,)
+        both = np.stack([example.sources[0], example.mix - example.sources[0]])
+        assert any(
+            is_sum_of_excerpts(both.reshape(4, -1), whole.reshape(4, -1), 1) for whole in wholes
+        )
+
+
+def test_shuffled_sources_come_from_several_songs(folder: Path) -> None:
+    dataset = make_dataset(folder, AS_RECORDED.format(paired=0, second=0), SONGS)
+    voices = [song.parts["vocals"] for song in dataset.material.songs[0].songs]
+    bands = [song.parts["accompaniment"] for song in dataset.material.songs[0].songs]
+    seen = set()
+    for example in make_examples(dataset, 20):
+        pair = (example.sources[0], example.mix - example.sources[0])
+        seen.add(
+            tuple(
+                next(
+                    n
+                    for n, take in enumerate(takes)
+                    if is_sum_of_excerpts(audio, take.read(0, take.frames), 1)
+                )
+                for audio, takes in zip(pair, (voices, bands), strict=True)
+            )
+        )
+    assert seen == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def test_mastering_and_doubling_are_heard_where_they_should_be(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mixing_module, "limit", lambda stems, rate, rng: stems * 0.5)
+    monkeypatch.setattr(mixing_module, "encode", lambda mix, rate, rng: mix + 1)
+    monkeypatch.setattr(mixing_module, "double", lambda voice, rate, rng: voice * 0)
+    plain = AS_RECORDED.format(paired=0, second=0)
+    keys = {"sources": '["vocals", "accompaniment"]'}
+
+    def make(share: str) -> Example:
+        mixing = plain.replace("[mixing]", f"[mixing]\n{share}")
+        return make_examples(make_dataset(folder, mixing, **keys), 1)[0]
+
+    before, limited, coded = make(""), make("limiter = 1"), make("codec = 1")
+    np.testing.assert_allclose(limited.sources, before.sources * 0.5)
+    np.testing.assert_allclose(limited.mix, before.mix * 0.5)
+    np.testing.assert_array_equal(coded.sources, before.sources)
+    np.testing.assert_allclose(coded.mix, before.mix + 1)
+    doubled = make("doubling = 1").sources
+    assert not doubled[0].any()
+    assert doubled[1].any()
+
+
+def test_all_of_it_for_real_gives_what_the_loss_takes(folder: Path) -> None:
+    mixing = "[mixing]\nlimiter = 1\ncodec = 1\ndoubling = 1\n"
+    dataset = make_dataset(folder, mixing, POOLS + SONGS, sources='["vocals", "drums"]')
+    mix, sources, bandwidth_hz = dataset[0]
+    frames = int(0.3 * RATE)
+    assert (mix.shape, sources.shape, bandwidth_hz.shape) == ((2, frames), (2, 2, frames), (2,))
+    assert {part.dtype for part in (mix, sources, bandwidth_hz)} == {mix.dtype}

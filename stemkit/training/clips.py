@@ -1,0 +1,102 @@
+"""Training audio on the disk: decoded once to 16 bits at the network's rate, then read anywhere."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from stemkit.audio.complaints import reading
+from stemkit.errors import TrainingError
+from stemkit.evaluation.reading import read_sound
+from stemkit.evaluation.songs import Sound
+from stemkit.files import replace_file
+from stemkit.samples import Samples
+
+FLOOR_DB = -75.0  # a bin this far below the loudest one counts as empty
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One decoded file: int16 of shape (frames, channels), and the highest frequency it holds."""
+
+    path: Path
+    frames: int
+    bandwidth_hz: float
+
+    def read(self, start: int, frames: int) -> Samples:
+        """Return an excerpt, (2, frames), silent beyond the end."""
+        data = np.load(self.path, mmap_mode="r")[start : start + frames]
+        excerpt = np.zeros((2, frames), dtype=np.float32)
+        excerpt[:, : len(data)] = np.asarray(data, dtype=np.float32).T / 32768
+        return excerpt
+
+
+@dataclass(frozen=True)
+class ClipCache:
+    """Where clips are kept. Processes may share it: each file appears in it whole."""
+
+    folder: Path
+    sample_rate: int
+
+    def decode(self, sound: Sound) -> Clip:
+        """Return the clip of a file or stream, decoded now or before.
+
+        Raises AudioError for what can't be decoded, and TrainingError where the cache can't be
+        written.
+        """
+        with reading(sound.path):
+            state = sound.path.stat()
+        stamp = f"{sound}:{state.st_size}:{state.st_mtime_ns}:{self.sample_rate}"
+        name = hashlib.sha256(stamp.encode()).hexdigest()[:24]
+        data, facts = self.folder / f"{name}.npy", self.folder / f"{name}.json"
+        if not facts.exists():
+            self._write(sound, data, facts)
+        found = json.loads(facts.read_text())
+        return Clip(data, int(found["frames"]), float(found["bandwidth_hz"]))
+
+    def _write(self, sound: Sound, data: Path, facts: Path) -> None:
+        samples, rate = read_sound(sound)
+        audio = soxr.resample(samples[:2].T, rate, self.sample_rate)  # (frames, channels)
+        mono = audio.shape[1] == 1 or np.array_equal(audio[:, 0], audio[:, 1])
+        audio = audio[:, :1] if mono else audio
+        rounded = np.clip(np.rint(audio * 32768), -32768, 32767).astype(np.int16)
+        bandwidth_hz = measure_bandwidth(audio.T, self.sample_rate)
+        text = json.dumps({"frames": len(audio), "bandwidth_hz": bandwidth_hz})
+        with writing(self.folder):
+            replace_file(data, lambda temporary: _save_array(temporary, rounded))
+            replace_file(facts, lambda temporary: temporary.write_text(text))
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise TrainingError instead of OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"can't write to {path}: {error.strerror or error}; make room there, or choose another "
+            f"place"
+        ) from error
+
+
+def _save_array(path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> None:
+    with path.open("wb") as file:
+        np.save(file, array)
+
+
+def measure_bandwidth(audio: Samples, sample_rate: int) -> float:
+    """Return the highest frequency, in Hz, that (channels, frames) holds above the floor."""
+    size = 2048
+    mono = audio.mean(axis=0)
+    usable = len(mono) // size * size
+    if usable == 0:
+        return sample_rate / 2
+    blocks = mono[:usable].reshape(-1, size) * np.hanning(size)
+    power = (np.abs(np.fft.rfft(blocks)) ** 2).mean(axis=0)
+    above = np.nonzero(10 * np.log10(power / (power.max() + 1e-20) + 1e-20) > FLOOR_DB)[0]
+    return float((above[-1] if len(above) else 0) * sample_rate / size)

@@ -1,0 +1,167 @@
+"""The network that is trained, and all that a resumption needs: made, restored, saved."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from stemkit.errors import OptionError, TrainingError
+from stemkit.files import replace_file
+from stemkit.nn.checkpoints import save_checkpoint
+from stemkit.nn.resunet import ResUNet
+from stemkit.training.clips import writing
+from stemkit.training.config import TrainingConfig
+from stemkit.training.ranks import Ranks, hand_round
+from stemkit.weights.models import load_network
+from stemkit.weights.registry import read_card
+
+STATE, AVERAGE = "state.pt", "average.safetensors"
+_PARTS = ("network", "average", "optimizer", "scaler")
+
+
+@dataclass
+class Trainee:
+    """Everything that a resumption needs.
+
+    `examples` were seen in `step` steps, which took `seconds`. `unlogged` are the loss and the
+    gradient's norm of each step since the last line of the log.
+    """
+
+    network: ResUNet
+    average: ResUNet  # exponential moving average of the network
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    step: int = 0
+    examples: int = 0
+    seconds: float = 0.0
+    unlogged: list[tuple[float, float]] = field(default_factory=list)
+
+
+def start_trainee(config: TrainingConfig, device: torch.device, ranks: Ranks) -> Trainee:
+    """Return a new trainee, or the one that the output folder's state holds.
+
+    Raises TrainingError for a state that can't be read or is of another network, and OptionError
+    for an `init` that is.
+    """
+    torch.manual_seed(config.seed)
+    network = _new_network(config).to(device).to(memory_format=torch.channels_last)
+    average = ResUNet(network.config).to(device).to(memory_format=torch.channels_last)
+    average.load_state_dict(network.state_dict())
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    optimizer = kinds[config.optimizer](
+        network.parameters(),
+        config.learning_rate,
+        weight_decay=config.weight_decay,
+        amsgrad=config.amsgrad,
+    )
+    scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
+    trainee = Trainee(network.train(), average.eval(), optimizer, scaler)
+    state = hand_round(_read_state(config) if ranks.leads else None, ranks)
+    if state is not None:
+        _restore(trainee, config, state)
+    return trainee
+
+
+def _new_network(config: TrainingConfig) -> ResUNet:
+    wanted = config.network_config()
+    if config.init is None:
+        return ResUNet(wanted)
+    network = load_network(config.init)
+    if not isinstance(network, ResUNet):
+        members = ", ".join(read_card(config.init).members)
+        raise OptionError(f"init {config.init!r} is several networks; choose one of: {members}")
+    if differences := _compare(network.config.to_dict(), wanted.to_dict()):
+        raise OptionError(
+            f"init {config.init!r} is another network than the config's: {differences}; change "
+            f"architecture, [network] or sources"
+        )
+    return network
+
+
+def _compare(theirs: dict[str, object], ours: dict[str, object]) -> str:
+    """Return in words where two tables differ."""
+    names = [name for name in ours if ours[name] != theirs.get(name)]
+    return ", ".join(f"its {name} is {theirs.get(name)!r}, not {ours[name]!r}" for name in names)
+
+
+def save_trainee(trainee: Trainee, config: TrainingConfig) -> None:
+    """Write state.pt and average.safetensors, each whole or not at all.
+
+    Raises TrainingError where they can't be written; those of before stay.
+    """
+    state = {name: getattr(trainee, name).state_dict() for name in _PARTS} | {
+        "identity": _identify(config),
+        "step": trainee.step,
+        "examples": trainee.examples,
+        "seconds": trainee.seconds,
+        "unlogged": trainee.unlogged,
+    }
+    with writing(config.output), _failed_writes():
+        save_checkpoint(trainee.average, config.output / AVERAGE)
+        replace_file(config.output / STATE, lambda temporary: _write_state(state, temporary))
+
+
+@contextmanager
+def _failed_writes() -> Iterator[None]:
+    """Raise the OSError of a failed write, which torch hides and safetensors makes its own."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+
+
+def _write_state(state: dict[str, Any], path: Path) -> None:
+    with path.open("wb") as file:  # torch opens files without saying why one can't be written
+        torch.save(state, file)
+
+
+def _identify(config: TrainingConfig) -> dict[str, object]:
+    """Return what must be the same for a state to fit."""
+    optimizer = {"optimizer": config.optimizer, "amsgrad": config.amsgrad}
+    return config.network_config().to_dict() | optimizer
+
+
+def _read_state(config: TrainingConfig) -> dict[str, Any] | None:
+    path = config.output / STATE
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        differences = _compare(state["identity"], _identify(config))
+    except Exception as error:
+        raise TrainingError(f"can't resume from {path}: {error}; move it away") from error
+    if differences:
+        raise TrainingError(
+            f"{path} is of another run: {differences}; move it away or choose another output"
+        )
+    return state
+
+
+def _restore(trainee: Trainee, config: TrainingConfig, state: dict[str, Any]) -> None:
+    try:
+        for name in _PARTS:
+            getattr(trainee, name).load_state_dict(state[name])
+        trainee.step, trainee.examples = state["step"], state["examples"]
+        trainee.seconds, trainee.unlogged = state["seconds"], state["unlogged"]
+    except Exception as error:
+        path = config.output / STATE
+        raise TrainingError(f"can't resume from {path}: {error}; move it away") from error
+    for group in trainee.optimizer.param_groups:  # the config may have changed
+        group["weight_decay"] = config.weight_decay
+
+
+@torch.no_grad()
+def update_average(trainee: Trainee, decay: float) -> None:
+    """Move the average, batch-norm statistics included, towards the network."""
+    new = trainee.network.state_dict()
+    for name, value in trainee.average.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(new[name], 1 - decay)
+        else:
+            value.copy_(new[name])

@@ -1,0 +1,66 @@
+"""`stemkit train` as its user sees it."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from stemkit.cli.main import run
+from stemkit.cli.train import _stop_on_signals
+from tests.training.making import write_material, write_toml
+
+
+def test_reports_are_printed_and_notes_are_not_among_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_material(tmp_path)
+    (tmp_path / "voice" / "bad.wav").write_bytes(b"RIFF")
+    path = write_toml(tmp_path, max_steps=1, validation="'songs'")
+    assert run(["train", str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("0.00 h, step 1, loss ")
+    assert ", vocals " in out
+    (line,) = err.splitlines()
+    assert line.startswith(f"left out {tmp_path / 'voice' / 'bad.wav'}: ")
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == {"average.safetensors", "cache", "log.csv", "log.png", "state.pt"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "options", "code", "message"),
+    [
+        ({"hours": "never"}, [], 2, "can't read the training config"),
+        ({"batch": 4}, [], 2, "batch: Extra inputs are not permitted"),
+        ({"max_steps": 1}, [], 1, "no training folder"),
+        ({"max_steps": 1}, ["--init", "no-such"], 1, "no model 'no-such'"),
+        ({"precision": "'float16'", "device": "'cpu'"}, [], 1, "float16 is only emulated"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    keys: dict[str, object],
+    options: list[str],
+    code: int,
+    message: str,
+) -> None:
+    if options:
+        write_material(tmp_path)
+    assert run(["train", str(write_toml(tmp_path, **keys)), *options]) == code
+    out, err = capsys.readouterr()
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert out == ""
+
+
+def test_the_first_signal_asks_it_to_stop_and_the_second_ends_it() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with _stop_on_signals() as is_stopped:
+        assert not is_stopped()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert is_stopped()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) == before

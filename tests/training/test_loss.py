@@ -1,0 +1,61 @@
+"""What the losses count."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from stemkit.nn.config import ARCHITECTURES
+from stemkit.nn.resunet import ResUNet
+from stemkit.training.loss import Objective
+
+RATE = 44100
+
+
+def make_objective(loss: str, *sources: str) -> Objective:
+    torch.manual_seed(0)
+    tiny = dataclasses.replace(
+        ARCHITECTURES["stemkit-small"],
+        n_fft=512,
+        hop=128,
+        stage_channels=(4, 6),
+        sources=sources,
+    )
+    return Objective(ResUNet(tiny).eval(), loss, "float32")
+
+
+def test_bins_above_the_bandwidth_of_a_source_do_not_count() -> None:
+    objective = make_objective("spectrum_l1", "vocals", "bass")
+    mix, sources = torch.randn(1, 2, 8192), torch.randn(1, 2, 2, 8192)
+    above = torch.fft.rfft(torch.randn(1, 2, 8192))
+    above[..., : int(8192 * 12000 / RATE)] = 0
+    other = sources.clone()
+    other[:, 1] += torch.fft.irfft(above)
+
+    def measure(target: torch.Tensor, *bandwidth_hz: float) -> float:
+        errors, count = objective(mix, target, torch.tensor([bandwidth_hz]))
+        return float((errors / count).item())
+
+    narrow = [measure(target, 30000, 8000) for target in (sources, other)]
+    for limits in ((30000, 30000), (8000, 30000)):
+        broad = [measure(target, *limits) for target in (sources, other)]
+        assert broad[1] > broad[0] * 1.05
+    assert narrow[0] == pytest.approx(narrow[1], rel=1e-2)
+
+
+@pytest.mark.parametrize("loss", ["spectrum_l1", "waveform_l1"])
+def test_shares_of_a_batch_add_up_to_the_loss_of_the_whole(loss: str) -> None:
+    objective = make_objective(loss, "vocals")
+    batch = torch.randn(4, 2, 8192), torch.randn(4, 1, 2, 8192), torch.rand(4, 1) * 20000
+    errors, count = objective(*batch)
+    shares = [objective(*(part[half::2] for part in batch)) for half in (0, 1)]
+    assert sum(int(share[1]) for share in shares) == int(count)
+    assert sum(share[0].item() for share in shares) == pytest.approx(errors.item(), rel=1e-5)
+
+
+def test_the_waveform_loss_is_the_mean_absolute_error() -> None:
+    objective = make_objective("waveform_l1", "vocals", "bass")
+    mix, sources = torch.randn(1, 2, 8192), torch.randn(1, 2, 2, 8192)
+    errors, count = objective(mix, sources, torch.zeros(1, 2))
+    wanted = (objective.network(mix) - sources).abs().mean()
+    assert (errors / count).item() == pytest.approx(wanted.item(), rel=1e-4)

@@ -1,0 +1,182 @@
+"""What is drawn from is what the folders hold."""
+
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from stemkit.errors import OptionError, TrainingError
+from stemkit.samples import Samples
+from stemkit.training.clips import ClipCache, measure_bandwidth
+from stemkit.training.config import Pool, Songs
+from stemkit.training.material import open_material
+from stemkit.training.pools import choose_parts, group_stems, open_pool, open_songs
+from tests.training.making import (
+    NETWORK,
+    POOLS,
+    RATE,
+    SONGS,
+    STEMS,
+    make_config,
+    make_noise,
+    write_sound,
+)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ClipCache:
+    return ClipCache(tmp_path / "cache", RATE)
+
+
+def test_files_that_are_excluded_are_not_drawn(tmp_path: Path, cache: ClipCache) -> None:
+    for name in ("keep-1.wav", "drop-1.wav", ".hidden.wav", "deeper/keep-2.flac"):
+        write_sound(tmp_path / "pool" / name, make_noise(0.1, 5000))
+    (tmp_path / "pool" / "notes.txt").write_text("no audio")
+    opened = open_pool(
+        Pool(source="vocals", folders=[tmp_path / "pool"], exclude=["drop-*"]), cache
+    )
+    assert (len(opened.takes), opened.left_out) == (2, ())
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_rest_goes_on(
+    tmp_path: Path, cache: ClipCache
+) -> None:
+    pool = Pool(source="vocals", folders=[tmp_path / "pool"])
+    write_sound(tmp_path / "pool" / "good.wav", make_noise(0.1, 5000))
+    (tmp_path / "pool" / "bad.wav").write_bytes(b"RIFF")
+    opened = open_pool(pool, cache)
+    (line,) = opened.left_out
+    assert str(tmp_path / "pool" / "bad.wav") in line
+    assert len(opened.takes) == 1
+    (tmp_path / "pool" / "good.wav").unlink()
+    with pytest.raises(TrainingError, match=r"no audio in .*pool; the first of 1 .*bad\.wav"):
+        open_pool(pool, cache)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_pool_without_audio_is_an_error(tmp_path: Path, cache: ClipCache, exists: bool) -> None:
+    folder = tmp_path / "pool"
+    if exists:
+        folder.mkdir()
+    with pytest.raises(TrainingError, match="pool"):
+        open_pool(Pool(source="vocals", folders=[folder]), cache)
+    with pytest.raises(TrainingError, match="pool"):
+        open_songs(Songs(folders=[folder]), ("vocals",), cache)
+
+
+def test_a_file_is_decoded_once_and_again_when_it_changes(tmp_path: Path, cache: ClipCache) -> None:
+    path = tmp_path / "pool" / "one.wav"
+    pool = Pool(source="vocals", folders=[path.parent])
+    write_sound(path, make_noise(0.1, 5000))
+    (first,) = open_pool(pool, cache).takes
+    written = first.clips[0].path.stat().st_mtime_ns
+    assert open_pool(pool, cache).takes[0].clips[0].path.stat().st_mtime_ns == written
+    write_sound(path, make_noise(0.2, 5000))
+    (second,) = open_pool(pool, cache).takes
+    assert second.frames == 2 * first.frames
+
+
+def test_the_bandwidth_of_a_pool_can_be_a_loss_or_its_nature(
+    tmp_path: Path, cache: ClipCache
+) -> None:
+    write_sound(tmp_path / "pool" / "one.wav", make_noise(1, 8000))
+    pool = Pool(source="vocals", folders=[tmp_path / "pool"])
+    assert open_pool(pool, cache).takes[0].bandwidth_hz == pytest.approx(8000, abs=300)
+    (whole,) = open_pool(pool.model_copy(update={"full_band": True}), cache).takes
+    assert whole.bandwidth_hz == math.inf
+    assert measure_bandwidth(make_noise(2, 20000), RATE) == pytest.approx(20000, abs=300)
+
+
+FOUR = ("vocals", "drums", "bass", "other")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stems", "groups"),
+    [
+        (["vocals"], FOUR, {"vocals": ["vocals"], "accompaniment": ["bass", "drums", "other"]}),
+        (["vocals", "accompaniment"], FOUR, {"accompaniment": ["bass", "drums", "other"]}),
+        (["vocals"], ["vocals", "accompaniment"], {"accompaniment": ["accompaniment"]}),
+        (["accompaniment"], FOUR, {"vocals": ["vocals"]}),
+        (["drums"], FOUR, {"drums": ["drums"], "rest": ["bass", "other", "vocals"]}),
+        (["vocals", "drums"], FOUR, {"drums": ["drums"], "accompaniment": ["bass", "other"]}),
+        (
+            ["vocals", "drums"],
+            [*FOUR, "accompaniment"],
+            {"drums": ["drums"], "accompaniment": ["bass", "other"]},
+        ),
+        (FOUR, [*FOUR, "guitar"], {"other": ["other"], "accompaniment": ["guitar"]}),
+        (["vocals"], ["drums"], {"accompaniment": ["drums"]}),
+    ],
+)
+def test_the_parts_of_a_song_are_its_stems_and_what_is_left(
+    wanted: list[str], stems: list[str], groups: dict[str, list[str]]
+) -> None:
+    found = group_stems(stems, choose_parts(wanted, with_songs=True))
+    assert {part: found[part] for part in groups} == groups
+    used = [stem for group in found.values() for stem in group]
+    assert len(used) == len(set(used))
+    assert set(wanted) & set(stems) <= set(found)
+
+
+def test_parts_of_a_song_sum_to_its_mixture(folder: Path, cache: ClipCache) -> None:
+    parts = choose_parts(["vocals"], with_songs=True)
+    opened = open_songs(Songs(folders=[folder / "songs"], exclude=["another"]), parts, cache)
+    (song,) = opened.songs
+    sounds = song.read(parts, 0, song.frames)
+    wanted = read_mixture(folder / "songs" / "a song", cache)
+    np.testing.assert_allclose(sounds.sum(axis=0), wanted, atol=5 / 32768)
+
+
+def read_mixture(song: Path, cache: ClipCache) -> Samples:
+    pool = Pool(source="mix", folders=[song], exclude=[f"{stem}.wav" for stem in STEMS])
+    (take,) = open_pool(pool, cache).takes
+    return take.read(0, take.frames)
+
+
+@pytest.mark.skipif(not shutil.which("ffprobe"), reason="stempeg runs ffmpeg and ffprobe")
+def test_songs_of_musdb18_are_read_by_stream(
+    tmp_path: Path, cache: ClipCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sounds = {stem: make_noise(0.5, 3000, seed=at) for at, stem in enumerate(FOUR)}
+    write_musdb(tmp_path / "train" / "a - song.stem.mp4", sounds)
+    parts = choose_parts(FOUR, with_songs=True)
+    (song,) = open_songs(Songs(folders=[tmp_path / "train"]), parts, cache).songs
+    assert set(song.parts) == set(FOUR)
+    for stem, audio in sounds.items():
+        heard = song.parts[stem].read(0, audio.shape[1])
+        np.testing.assert_allclose(heard, audio, atol=2 / 32768)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(OptionError, match=r"reading them takes .*ffmpeg and ffprobe"):
+        open_songs(Songs(folders=[tmp_path / "train"]), parts, cache)
+
+
+def write_musdb(path: Path, sounds: Mapping[str, Samples]) -> None:
+    """Write the mix, drums, bass, other and vocals as the streams of one file, losslessly."""
+    path.parent.mkdir()
+    mix = np.sum(list(sounds.values()), axis=0)
+    with av.open(path, "w", format="mp4") as output:
+        tracks = [mix, *(sounds[stem] for stem in ("drums", "bass", "other", "vocals"))]
+        streams = [output.add_stream("alac", RATE, layout="stereo") for _ in tracks]
+        for stream, audio in zip(streams, tracks, strict=True):
+            samples = np.rint(audio * 32767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(samples, "s16p", "stereo")
+            frame.sample_rate, frame.pts = RATE, 0
+            output.mux([*stream.encode(frame), *stream.encode(None)])
+
+
+def test_a_source_that_nothing_holds_is_an_error(folder: Path, cache: ClipCache) -> None:
+    config = make_config(folder, NETWORK + POOLS, sources="['drums']")
+    with pytest.raises(TrainingError, match="nothing holds the source 'drums'"):
+        open_material(config, cache)
+
+
+def test_pools_and_songs_are_drawn_from_together(folder: Path, cache: ClipCache) -> None:
+    material = open_material(make_config(folder, NETWORK + POOLS + SONGS), cache)
+    assert list(material.parts) == ["vocals", "accompaniment"]
+    assert [len(pool.takes) for pool in material.parts["vocals"]] == [1, 2]
+    alone = open_material(make_config(folder, NETWORK + SONGS, sources="['bass']"), cache)
+    assert list(alone.parts) == ["bass", "rest"]
