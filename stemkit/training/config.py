@@ -202,7 +202,9 @@ class TrainingConfig(Table):
     gradient_norm: float = Field(default=5, gt=0)
     """Longer gradients are made this long; inf leaves them."""
 
-    precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the U-Net; auto is bfloat16 on a GPU and on a CPU made for it, and float32 elsewhere."""
+
     device: Literal["auto", "cpu", "cuda"] = "auto"
     log_steps: int = Field(default=20, ge=1)
     validate_minutes: float = Field(default=10, gt=0)

@@ -22,6 +22,7 @@ from stemkit.training.ranks import (
     Ranks,
     add_up,
     choose_device,
+    choose_dtype,
     join_ranks,
     read_ranks,
     share_network,
@@ -100,7 +101,7 @@ def train(
     with join_ranks(ranks, device):
         material = material or open_material(config, cache)  # what others have decoded by now
         trainee = start_trainee(config, device, ranks)
-        objective = Objective(trainee.network, config.loss, config.precision)
+        objective = Objective(trainee.network, config.loss, choose_dtype(config, device))
         shared = share_network(objective, ranks, device)
         run = _Run(config, ranks, device, trainee, shared, is_stopped)
         if ranks.leads:

@@ -7,27 +7,25 @@ from torch import Tensor, nn
 
 from stemkit.nn.resunet import ResUNet
 
-_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-
 
 class Objective(nn.Module):
     """A loss of a batch as a sum of errors and how many they are, so that processes can add up.
 
     The loss is the one divided by the other. The spectra are float32; the network between them
-    computes at `precision`.
+    computes at `dtype`.
     """
 
-    def __init__(self, network: ResUNet, loss: str, precision: str) -> None:
+    def __init__(self, network: ResUNet, loss: str, dtype: torch.dtype) -> None:
         super().__init__()
         self.network = network
         self.add_errors = {"spectrum_l1": spectrum_l1, "waveform_l1": waveform_l1}[loss]
-        self.dtype = _DTYPES.get(precision)
+        self.dtype = dtype
 
     def forward(self, mix: Tensor, sources: Tensor, bandwidth_hz: Tensor) -> tuple[Tensor, Tensor]:
         return self.add_errors(self.network, self._estimate, mix, sources, bandwidth_hz)
 
     def _estimate(self, spectra: Tensor) -> Tensor:
-        enabled = self.dtype is not None
+        enabled = self.dtype != torch.float32
         with torch.autocast(spectra.device.type, self.dtype, enabled=enabled):
             return self.network.estimate(spectra)
 

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from stemkit.errors import OptionError, TrainingError
 from stemkit.separation.device import choose_placement
+from stemkit.separation.options import DeviceName
 from stemkit.training.config import TrainingConfig
 from stemkit.training.shared_norm import share_norms
 
@@ -69,6 +70,14 @@ def choose_device(config: TrainingConfig, ranks: Ranks) -> torch.device:
         )
     torch.cuda.set_device(ranks.local)
     return torch.device("cuda", ranks.local)
+
+
+def choose_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:
+    """Return the precision of the U-Net; no GPU takes float16 unasked, whose gradients overflow."""
+    if config.precision == "auto" and device.type == "cuda":
+        return torch.bfloat16
+    name: DeviceName = "cuda" if device.type == "cuda" else "cpu"
+    return choose_placement(name, config.precision).dtype
 
 
 @contextmanager

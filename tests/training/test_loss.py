@@ -21,7 +21,7 @@ def make_objective(loss: str, *sources: str) -> Objective:
         stage_channels=(4, 6),
         sources=sources,
     )
-    return Objective(ResUNet(tiny).eval(), loss, "float32")
+    return Objective(ResUNet(tiny).eval(), loss, torch.float32)
 
 
 def test_bins_above_the_bandwidth_of_a_source_do_not_count() -> None:

@@ -11,10 +11,11 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from stemkit.errors import OptionError
+from stemkit.separation.device import choose_placement
 from stemkit.training.config import TrainingConfig
 from stemkit.training.log import read_log
 from stemkit.training.loop import train
-from stemkit.training.ranks import Ranks, choose_device, read_ranks
+from stemkit.training.ranks import Ranks, choose_device, choose_dtype, read_ranks
 from tests.training.making import make_config
 
 STEPS = 8
@@ -90,3 +91,14 @@ def test_a_process_that_dies_ends_the_others(folder: Path) -> None:
 def test_a_batch_that_cannot_be_shared_evenly_is_an_error(folder: Path) -> None:
     with pytest.raises(OptionError, match="a batch_size of 4 can't be shared evenly by 3"):
         choose_device(make(folder, "out", 1), Ranks(number=0, count=3))
+
+
+def test_auto_precision_is_what_the_device_is_made_for(folder: Path) -> None:
+    def choose(precision: str, device: str) -> torch.dtype:
+        config = make_config(folder, precision=f'"{precision}"', max_steps=1)
+        return choose_dtype(config, torch.device(device))
+
+    assert choose("auto", "cuda") == torch.bfloat16
+    assert choose("auto", "cpu") == choose_placement("cpu", "auto").dtype
+    assert choose("float32", "cpu") == torch.float32
+    assert choose("bfloat16", "cpu") == torch.bfloat16
