@@ -22,6 +22,7 @@ from stemkit.cli.review import review
 from stemkit.cli.separate import separate
 from stemkit.cli.show_events import events, provenance
 from stemkit.cli.status import status
+from stemkit.cli.study import study
 from stemkit.cli.train import train
 from stemkit.errors import OptionError, PlanError, PresetError, StemkitError
 
@@ -51,6 +52,7 @@ stemkit.add_command(models)
 stemkit.add_command(presets)
 stemkit.add_command(evaluate)
 stemkit.add_command(train)
+stemkit.add_command(study)
 
 
 def main() -> NoReturn:

@@ -1,0 +1,178 @@
+"""A study as files: Markdown to read, CSV and JSON to go on with, pictures."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from stemkit.errors import OptionError
+from stemkit.evaluation.study import BAND_DB, GRADED
+from stemkit.evaluation.study_leakage import FLOOR_DB
+from stemkit.evaluation.study_pictures import draw_leakage, draw_sdr
+from stemkit.evaluation.study_run import Study
+from stemkit.evaluation.study_summary import (
+    MEASURES,
+    Spread,
+    Summary,
+    format_level,
+    list_measures,
+    summarize,
+    tabulate_leakage,
+)
+from stemkit.files import replace_file
+
+DEFINITIONS = f"""\
+Each condition is a set of mixes of excerpts; levels are those of the parts that sound, 0 dB being
+the voice's, and the band is {BAND_DB:g} dB above it. Example 3 of all conditions has the same
+singer and the same band.
+
+SDR counts all samples of both channels alike and allows no filter (the Sound Demixing Challenge's);
+SI-SDR allows one gain. Numbers are medians, in brackets the quartiles. "Mix" is what the mix itself
+scores, taken for the stem; "gain" is how much more the model does. Where the mix is the target, the
+vocals' SDR says how far below it that is which is lost.
+
+Leakage is how much of an instrument's energy is in "vocals": 0 dB is all of it, -10 dB a tenth.
+Alone, it is the ratio of the energies. In a mix, the estimated vocals are projected by least
+squares on the spectrograms of all parts, each 0.19 s and sixth of an octave by itself;
+{FLOOR_DB:g} dB is that much or less.
+"""
+
+
+def write_report(study: Study, folder: Path) -> list[Path]:
+    """Write all files of a study into `folder` and return their paths.
+
+    Raises OptionError where they can't be written.
+    """
+    written = []
+    for name, data in _make_files(study):
+        try:
+            replace_file(folder / name, partial(Path.write_bytes, data=data))
+        except OSError as error:
+            raise OptionError(
+                f"can't write {folder / name}: {error.strerror or error}; choose another folder"
+            ) from error
+        written.append(folder / name)
+    return written
+
+
+def _make_files(study: Study) -> Iterator[tuple[str, bytes]]:
+    summaries = summarize(study.scores)
+    yield "results.md", describe_study(study, summaries).encode()
+    yield "results.csv", _tabulate(study).encode()
+    yield "results.json", _list_all(study, summaries).encode()
+    yield "sdr.png", draw_sdr(summaries)
+    yield "leakage.png", draw_leakage(summaries)
+
+
+def describe_study(study: Study, summaries: Sequence[Summary]) -> str:
+    """Return the study as a Markdown page."""
+    options = study.options
+    counts = ", ".join(f"{kind} {count}" for kind, count in study.files.items())
+    lines = [
+        "# Where separators fail",
+        "",
+        f"Examples of each condition: {options.songs}, of {options.seconds:g} s, seed "
+        f"{options.seed}. Files: {counts}.",
+        "",
+        *DEFINITIONS.splitlines(),
+    ]
+    for model in dict.fromkeys(one.model for one in summaries):
+        own = {one.condition: one for one in summaries if one.model == model}
+        lines += ["", f"## {model}", "", *_tabulate_sdr(own), "", *_tabulate_parts(own)]
+    lines += ["", "## Leakage matrix", "", *_tabulate_matrix(summaries)]
+    lines += ["", "![SDR by condition](sdr.png)", "", "![Leakage](leakage.png)"]
+    if study.left_out:
+        lines += ["", "## Left out", ""]
+        lines += [f"- {name}: {reason}" for name, reason in study.left_out.items()]
+    if study.faults:
+        lines += ["", "## Files that could not be used", ""]
+        lines += [f"- {path}: {reason}" for path, reason in sorted(study.faults.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _tabulate_sdr(summaries: dict[str, Summary]) -> Iterator[str]:
+    yield (
+        "| condition | “vocals” should hold | vocals: mix | SDR | gain | SI-SDR "
+        "| accompaniment: mix | SDR |"
+    )
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for condition in GRADED:
+        if one := summaries.get(condition.name):
+            get = one.measures.get
+            cells = (
+                _median(get("vocals_mix_sdr_db")), _quartiles(get("vocals_sdr_db")),
+                _median(get("vocals_gain_db")), _median(get("vocals_si_sdr_db")),
+                _median(get("accompaniment_mix_sdr_db")), _quartiles(get("accompaniment_sdr_db")),
+            )  # fmt: skip
+            yield f"| {condition.title} | {condition.target} | {' | '.join(cells)} |"
+
+
+def _tabulate_parts(summaries: dict[str, Summary]) -> Iterator[str]:
+    shown = [(one, summaries[one.name]) for one in GRADED if one.name in summaries]
+    parts = list(dict.fromkeys(part for _, summary in shown for part in summary.leakage_db))
+    yield f"| of its energy in “vocals”, dB | {' | '.join(parts)} |"
+    yield "| --- |" + " ---: |" * len(parts)
+    for condition, summary in shown:
+        cells = [_median(summary.leakage_db.get(part)) for part in parts]
+        yield f"| {condition.title} | {' | '.join(cells)} |"
+
+
+def _tabulate_matrix(summaries: Sequence[Summary]) -> Iterator[str]:
+    matrix = tabulate_leakage(summaries)
+    models = list(next(iter(matrix.values()), {}))
+    heads = [f"{model}, {how}" for model in models for how in ("alone", "with voice + band")]
+    yield f"| of its energy in “vocals”, dB | {' | '.join(heads)} |"
+    yield "| --- |" + " ---: |" * len(heads)
+    for kind, row in matrix.items():
+        levels = [level for leak in row.values() for level in (leak.alone_db, leak.mixed_db)]
+        cells = ["" if level is None else format_level(level) for level in levels]
+        yield f"| {kind} | {' | '.join(cells)} |"
+
+
+def _median(spread: Spread | None) -> str:
+    return "" if spread is None else format_level(spread.median)
+
+
+def _quartiles(spread: Spread | None) -> str:
+    if spread is None:
+        return ""
+    low, median, high = map(format_level, dataclasses.astuple(spread))
+    return f"**{median}** ({low}, {high})"
+
+
+def _tabulate(study: Study) -> str:
+    """Return a row for each model and example: its measures, and what leaked of each part."""
+    parts = list(dict.fromkeys(part for score in study.scores for part in score.leakage_db))
+    leaks = {part: f"{part}_in_vocals_db" for part in parts}
+    file = io.StringIO()
+    names = ["model", "condition", "example", *MEASURES, *leaks.values()]
+    table = csv.DictWriter(file, names, lineterminator="\n")
+    table.writeheader()
+    for score in study.scores:
+        leaked = {leaks[part]: level for part, level in score.leakage_db.items()}
+        numbers = {name: f"{level:.3f}" for name, level in (list_measures(score) | leaked).items()}
+        where = {"model": score.model, "condition": score.condition, "example": score.number + 1}
+        table.writerow(where | numbers)
+    return file.getvalue()
+
+
+def _list_all(study: Study, summaries: Sequence[Summary]) -> str:
+    matrix = {
+        kind: {model: dataclasses.asdict(leak) for model, leak in row.items()}
+        for kind, row in tabulate_leakage(summaries).items()
+    }
+    everything = {
+        "version": 1,
+        **dataclasses.asdict(study.options),
+        "files": dict(study.files),
+        "conditions": [dataclasses.asdict(one) for one in GRADED],
+        "left_out": dict(study.left_out),
+        "faults": {str(path): reason for path, reason in study.faults.items()},
+        "summaries": [dataclasses.asdict(one) for one in summaries],
+        "leakage": matrix,
+        "examples": [dataclasses.asdict(score) for score in study.scores],
+    }
+    return json.dumps(everything, indent=1) + "\n"

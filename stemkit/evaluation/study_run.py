@@ -1,0 +1,170 @@
+"""Run models over the conditions of a study, and score what they give."""
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from joblib import Parallel, delayed
+
+from stemkit.errors import EncodeError
+from stemkit.evaluation.metrics import measure_sdr, measure_si_sdr
+from stemkit.evaluation.study import Example, StudyOptions, build_examples, list_conditions
+from stemkit.evaluation.study_leakage import measure_leakage
+from stemkit.evaluation.study_material import SAMPLE_RATE, Excerpts, Material
+from stemkit.files import replace_file
+from stemkit.samples import Samples
+from stemkit.separation.separator import Separator
+
+HIGHEST_DB = 100.0
+"""What is told of an estimate without any error."""
+
+
+@dataclass(frozen=True)
+class StemScore:
+    """Scores of one stem in dB, and of the mix taken for it; None where there is none.
+
+    Of a stem that should be silent nothing is told, and of the mix where it is the stem.
+    """
+
+    sdr_db: float | None
+    si_sdr_db: float | None
+    mix_sdr_db: float | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one model made of one example; `leakage_db` is what of each part is in "vocals"."""
+
+    model: str
+    condition: str
+    number: int
+    vocals: StemScore
+    accompaniment: StemScore
+    leakage_db: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Study:
+    """All scores, and what couldn't be used or made, with the reason."""
+
+    options: StudyOptions
+    files: Mapping[str, int]  # of each kind
+    scores: Sequence[Score]
+    left_out: Mapping[str, str]  # by condition
+    faults: Mapping[Path, str]
+
+
+def run_study(
+    material: Material,
+    models: Sequence[str],
+    options: StudyOptions,
+    *,
+    jobs: int = 1,
+    audio_folder: Path | None = None,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Study:
+    """Separate all examples with all models and score them.
+
+    `jobs` processes do an example's number each, with models of their own. With `audio_folder`,
+    mixes and estimates are kept there as wav. `progress` is told how many numbers are done. Raises
+    ModelError for a model that isn't there, and OptionError for one that gives no vocals.
+    """
+    for model in models:
+        _load_model(model)
+    run = delayed(_run_number)
+    tasks = (
+        run(material, models, options, number, audio_folder) for number in range(options.songs)
+    )
+    scores: list[Score] = []
+    faults: dict[Path, str] = {}
+    results = Parallel(n_jobs=jobs, return_as="generator")(tasks)
+    for done, (found, bad) in enumerate(results, 1):
+        scores += found
+        faults |= bad
+        progress(done)
+    counts = {kind: len(files) for kind, files in material.files.items()}
+    return Study(options, counts, scores, _explain_gaps(material, scores), faults)
+
+
+def _run_number(
+    material: Material,
+    models: Sequence[str],
+    options: StudyOptions,
+    number: int,
+    audio_folder: Path | None,
+) -> tuple[list[Score], dict[Path, str]]:
+    excerpts = Excerpts(material, options.seconds, options.seed)
+    conditions, _ = list_conditions(material)
+    scores = []
+    for example in build_examples(conditions, excerpts, number):
+        sounds = {"mix": example.mix, **example.parts}
+        for model in models:
+            stems = _load_model(model).separate(example.mix, SAMPLE_RATE)
+            vocals = stems["vocals"]
+            accompaniment = stems.get("accompaniment", example.mix - vocals)
+            scores.append(score_example(model, example, vocals, accompaniment))
+            sounds |= {f"{model} vocals": vocals, f"{model} accompaniment": accompaniment}
+        if audio_folder:
+            _write_sounds(audio_folder / example.condition.name / f"{number + 1:02}", sounds)
+    return scores, excerpts.faults
+
+
+@functools.cache
+def _load_model(model: str) -> Separator:
+    """Return a model that gives vocals, in the precision that is the same on all machines."""
+    return Separator("vocals", model, precision="float32")
+
+
+def _explain_gaps(material: Material, scores: Sequence[Score]) -> dict[str, str]:
+    """Return why there is no example of some conditions."""
+    conditions, left_out = list_conditions(material)
+    made = {score.condition for score in scores}
+    gaps = {name: f"no {kinds} in the material" for name, kinds in left_out.items()}
+    return gaps | {
+        one.name: f"no file of {', '.join(sorted(one.kinds))} could be used"
+        for one in conditions
+        if one.name not in made
+    }
+
+
+def score_example(model: str, example: Example, vocals: Samples, accompaniment: Samples) -> Score:
+    """Return the scores of both stems of an example, (2, frames) each, and what leaked."""
+    return Score(
+        model,
+        example.condition.name,
+        example.number,
+        _score_stem(example.voice, vocals, example.mix if example.background else None),
+        _score_stem(example.accompaniment, accompaniment, example.mix if example.voices else None),
+        measure_leakage(vocals, example.parts),
+    )
+
+
+def _score_stem(reference: Samples, estimate: Samples, mix: Samples | None) -> StemScore:
+    if not reference.any():
+        return StemScore(None, None, None)
+    return StemScore(
+        _limit(measure_sdr(reference, estimate)),
+        _limit(measure_si_sdr(reference, estimate)),
+        None if mix is None else _limit(measure_sdr(reference, mix)),
+    )
+
+
+def _limit(score_db: float) -> float | None:
+    return None if math.isnan(score_db) else float(np.clip(score_db, -HIGHEST_DB, HIGHEST_DB))
+
+
+def _write_sounds(folder: Path, sounds: Mapping[str, Samples]) -> None:
+    for name, audio in sounds.items():
+        path = folder / f"{Path(name).name}.wav"
+        try:
+            replace_file(path, functools.partial(_write_wav, audio))
+        except (OSError, soundfile.SoundFileError) as error:
+            raise EncodeError(f"can't write {path}: {error}") from error
+
+
+def _write_wav(audio: Samples, path: Path) -> None:
+    soundfile.write(path, audio.T, SAMPLE_RATE, subtype="FLOAT", format="WAV")

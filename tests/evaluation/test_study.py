@@ -1,0 +1,207 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from stemkit.errors import OptionError
+from stemkit.evaluation.study import (
+    GRADED,
+    Example,
+    StudyOptions,
+    build_conditions,
+    list_conditions,
+)
+from stemkit.evaluation.study_material import (
+    Excerpts,
+    cut_active,
+    find_material,
+    measure_active_power,
+)
+from stemkit.samples import Samples
+from tests.evaluation.study_sounds import RATE, make_material, make_sound
+
+TWO_SHORT = StudyOptions(songs=2, seconds=1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_material(tmp_path_factory.mktemp("material"))
+
+
+@pytest.fixture(scope="module")
+def examples(folder: Path) -> list[Example]:
+    return list(build_conditions(find_material(folder), TWO_SHORT))
+
+
+def build(folder: Path, options: StudyOptions = TWO_SHORT) -> dict[tuple[str, int], Example]:
+    found = build_conditions(find_material(folder), options)
+    return {(one.condition.name, one.number): one for one in found}
+
+
+def level_db(audio: Samples) -> float:
+    """Return the level of noise that never pauses."""
+    return float(10 * np.log10(np.square(audio, dtype=np.float64).mean()))
+
+
+def test_each_condition_has_every_number_once(examples: list[Example], folder: Path) -> None:
+    conditions, left_out = list_conditions(find_material(folder))
+    assert not left_out
+    assert [one.name for one in conditions[: len(GRADED)]] == [one.name for one in GRADED]
+    assert [(one.condition.name, one.number) for one in examples] == [
+        (one.name, number) for number in (0, 1) for one in conditions
+    ]
+
+
+def test_parts_have_the_levels_that_the_condition_states(examples: list[Example]) -> None:
+    for one in examples:
+        reference = one.condition.parts
+        levels = {part: level_db(audio) - reference[part] for part, audio in one.parts.items()}
+        assert levels.keys() == reference.keys()
+        assert np.ptp(list(levels.values())) < 0.1, (one.condition.name, levels)
+
+
+@pytest.mark.parametrize("horn_db", [0, -6, -12])
+def test_a_horn_is_graded_against_the_voice(horn_db: int, examples: list[Example]) -> None:
+    one = next(e for e in examples if e.condition.name == f"horn{horn_db:+d}db")
+    measured = level_db(one.background["horn"]) - level_db(one.voices["singing"])
+    assert measured == pytest.approx(horn_db, abs=0.05)
+
+
+@pytest.mark.parametrize("snr_db", [20, 10, 5, 0, -5])
+def test_speech_in_noise_has_its_ratio(snr_db: int, examples: list[Example]) -> None:
+    one = next(e for e in examples if e.condition.name == f"speech-noise{snr_db:+d}db")
+    assert level_db(one.voice) - level_db(one.accompaniment) == pytest.approx(snr_db, abs=0.05)
+
+
+def test_pauses_do_not_count_for_the_level() -> None:
+    rng = np.random.default_rng(0)
+    sound = rng.normal(0, 0.1, (2, RATE * 2)).astype(np.float32)
+    paused = sound.copy()
+    paused[:, : RATE // 2] = 0
+    paused[:, RATE : RATE * 3 // 2] *= 0.01
+    heard = np.concatenate([sound[:, RATE // 2 : RATE], sound[:, RATE * 3 // 2 :]], axis=1)
+    assert measure_active_power(paused) == pytest.approx(float(np.square(heard).mean()), rel=1e-3)
+    assert measure_active_power(np.zeros((2, RATE), np.float32)) == 0
+
+
+def test_the_mix_is_the_sum_of_its_parts_and_does_not_clip(examples: list[Example]) -> None:
+    for one in examples:
+        total = np.sum(list(one.parts.values()), axis=0)
+        assert one.mix.dtype == np.float32
+        assert one.mix.shape == (2, RATE)
+        assert np.abs(one.mix).max() <= 0.9001
+        np.testing.assert_allclose(one.mix, total, atol=1e-6)
+        np.testing.assert_allclose(one.mix, one.voice + one.accompaniment, atol=1e-6)
+
+
+def test_a_loud_peak_is_turned_down(tmp_path: Path) -> None:
+    make_material(tmp_path, ("singing", "band"))
+    click = make_sound("band", 2, 0)
+    click[::4000] = 1.0
+    for path in (tmp_path / "band").iterdir():
+        soundfile.write(path, click * 0.9, RATE)
+    peaks = [np.abs(one.mix).max() for one in build(tmp_path).values()]
+    assert max(peaks) == pytest.approx(0.9, abs=1e-3)
+
+
+def test_only_voices_are_voices(examples: list[Example]) -> None:
+    voices = {part for one in examples for part in one.voices}
+    background = {part for one in examples for part in one.background}
+    assert voices == {"singing", "choir", "speech", "speech-2"}
+    assert background == {"band", "horn", "cymbals", "noise", "crowd", "drums"}
+
+
+def test_the_same_seed_gives_the_same_samples(examples: list[Example], folder: Path) -> None:
+    more = build(folder, StudyOptions(songs=3, seconds=1))
+    for one in examples:
+        again = more[one.condition.name, one.number]
+        np.testing.assert_array_equal(one.mix, again.mix)
+    other = build(folder, StudyOptions(songs=1, seconds=1, seed=2))
+    assert not np.array_equal(other["band", 0].mix, more["band", 0].mix)
+    assert not np.array_equal(more["band", 0].mix, more["band", 1].mix)
+
+
+def test_conditions_share_their_singer_and_band(examples: list[Example]) -> None:
+    first = {one.condition.name: one for one in examples if one.number == 0}
+    for name in ("horn-6db", "cymbals+0db", "live", "a-cappella"):
+        ours, theirs = first["band"].voices["singing"], first[name].voices["singing"]
+        ratio = np.sqrt(np.square(theirs).mean() / np.square(ours).mean())
+        np.testing.assert_allclose(theirs, ours * ratio, atol=1e-5)
+
+
+def test_two_speakers_are_of_two_files(folder: Path) -> None:
+    one = build(folder)["two-speakers", 0]
+    first, second = (audio[0].astype(np.float64) for audio in one.voices.values())
+    peak = np.abs(np.fft.irfft(np.fft.rfft(first) * np.fft.rfft(second).conj())).max()
+    assert peak < 0.2 * np.sqrt((first @ first) * (second @ second))
+
+
+def test_a_missing_kind_leaves_out_its_conditions(tmp_path: Path) -> None:
+    material = find_material(make_material(tmp_path, ("singing", "band", "speech")))
+    conditions, left_out = list_conditions(material)
+    assert left_out["horn+0db"] == "horn"
+    assert left_out["choir-band"] == "choir"
+    made = {one.name for one in conditions}
+    assert {"band", "a-cappella", "two-speakers", "with-speech"} <= made
+    assert {one.condition.name for one in build_conditions(material, TWO_SHORT)} == made
+
+
+def test_a_file_that_cannot_be_used_gives_way_to_another(tmp_path: Path) -> None:
+    make_material(tmp_path, ("horn",))
+    (tmp_path / "horn" / "0.wav").write_bytes(b"RIFF, and then nothing of the kind")
+    soundfile.write(tmp_path / "horn" / "2.wav", np.zeros(RATE), RATE)
+    (tmp_path / "horn" / "README.txt").write_text("not a sound")
+    (tmp_path / "horn" / ".hidden.wav").write_bytes(b"")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "SOURCES.md").write_text("where it comes from")
+    material = find_material(tmp_path)
+    assert material.kinds == ("horn",)
+    excerpts = Excerpts(material, 1, 1)
+    drawn = [excerpts.draw("horn", number) for number in range(4)]
+    assert all(sound is not None and sound.shape == (2, RATE) for sound in drawn)
+    assert {path.name for path in excerpts.faults} == {"0.wav", "2.wav"}
+    assert all(len(reason.splitlines()) == 1 for reason in excerpts.faults.values())
+
+
+def test_no_usable_file_is_no_excerpt(tmp_path: Path) -> None:
+    (tmp_path / "horn").mkdir()
+    (tmp_path / "horn" / "0.wav").write_bytes(b"RIFF")
+    assert Excerpts(find_material(tmp_path), 1, 1).draw("horn", 0) is None
+
+
+def test_material_of_any_rate_and_channels_is_brought_to_one(tmp_path: Path) -> None:
+    (tmp_path / "horn").mkdir()
+    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(3 * 16000) / 16000)
+    soundfile.write(tmp_path / "horn" / "mono.flac", tone, 16000)
+    drawn = Excerpts(find_material(tmp_path), 1, 1).draw("horn", 0)
+    assert drawn is not None
+    assert np.array_equal(drawn[0], drawn[1])
+    loudest_hz = np.abs(np.fft.rfft(drawn[0] * np.hanning(RATE))).argmax()
+    assert loudest_hz == 440
+
+
+@pytest.mark.parametrize("frames", [1, RATE - 1, RATE, RATE + 1])
+def test_an_excerpt_has_its_length_and_sounds(frames: int) -> None:
+    rng = np.random.default_rng(1)
+    sound = np.zeros((2, RATE * 8), np.float32)
+    sound[:, RATE * 5 : RATE * 7] = 0.1
+    for _ in range(20):
+        excerpt = cut_active(sound, frames, rng)
+        assert excerpt.shape == (2, frames)
+        assert np.count_nonzero(excerpt[0]) >= 0.4 * frames
+
+
+def test_what_is_short_is_repeated() -> None:
+    sound = np.tile(np.linspace(0.1, 0.2, RATE // 4, dtype=np.float32), (2, 1))
+    excerpt = cut_active(sound, RATE, np.random.default_rng(0))
+    assert excerpt.shape == (2, RATE)
+    assert np.abs(np.diff(excerpt)).max() < 0.001  # no click where it begins again
+    assert np.square(excerpt).mean() == pytest.approx(np.square(sound).mean(), rel=0.1)
+
+
+def test_an_empty_folder_and_impossible_options_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="no material in"):
+        find_material(tmp_path)
+    with pytest.raises(OptionError, match="0 songs"):
+        StudyOptions(songs=0)
