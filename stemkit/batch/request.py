@@ -13,6 +13,7 @@ from stemkit.batch.treatment import Provenance, Treatment
 from stemkit.effects.preset import check_plugins, check_stems
 from stemkit.errors import OptionError
 from stemkit.handoff.kinds import Handoff
+from stemkit.separation.guard import check_guard
 from stemkit.separation.options import EngineOptions
 from stemkit.separation.stems import choose_recipes
 from stemkit.weights.sources import read_sources
@@ -67,6 +68,8 @@ def request_separation(
     if preset:
         check_stems(preset, sources)
     recipes = choose_recipes(sources, engine_options.stems)
+    if engine_options.guard:
+        check_guard(sources)
     names = preset.outputs if preset else tuple(recipe.name for recipe in recipes)
     output_format = _choose_format(options, preset.output if preset else None)
     template = options.name_template or DEFAULT_TEMPLATE

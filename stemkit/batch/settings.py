@@ -34,6 +34,8 @@ class Settings:
 def describe_treatment(treatment: Treatment) -> Settings:
     """Return the settings of a treatment; raises ModelError and PresetError for files it lacks."""
     options = dataclasses.asdict(treatment.engine_options)
+    if not treatment.engine_options.guard:
+        del options["guard"]  # what was separated before there was a guard is done without one
     preset, model = treatment.preset, treatment.model
     effective = {
         "stemkit": __version__,

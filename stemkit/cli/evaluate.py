@@ -52,6 +52,7 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option("--plots", type=click.Choice(["png", "svg"]), default="png", show_default=True)
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
+@click.option("--guard", is_flag=True, help="With --model: as `separate --guard`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Only errors.")
 def evaluate(
@@ -69,6 +70,7 @@ def evaluate(
     plots: Literal["png", "svg"],
     device: "DeviceName",
     precision: "Precision",
+    guard: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -102,7 +104,7 @@ def evaluate(
     if estimates:
         contenders = [(estimates, output)]
     else:
-        engine = EngineOptions(device=device, precision=precision)
+        engine = EngineOptions(device=device, precision=precision, guard=guard)
         contenders = [(ModelOptions(m, engine), f) for m, f in _name_folders(models, output)]
     codes = []
     for contender, folder in contenders:

@@ -44,6 +44,8 @@ def _read_batch_size(context: click.Context, option: click.Parameter, value: str
               "auto is what fits in a GPU's memory, and 1 on a CPU.")  # fmt: skip
 @click.option("--segment-seconds", type=click.FloatRange(0.1, 600), default=30.0, show_default=True)
 @click.option("--overlap-seconds", type=click.FloatRange(0, 300), default=5.0, show_default=True)
+@click.option("--guard", is_flag=True,
+              help="Lower what is probably leakage in the vocals.")  # fmt: skip
 def separate(
     run: RunOptions,
     inputs: "tuple[Place, ...]",
@@ -58,6 +60,7 @@ def separate(
     batch_size: "BatchSize",
     segment_seconds: float,
     overlap_seconds: float,
+    guard: bool,
 ) -> int:
     """Separate songs, or folders of songs, into stems.
 
@@ -72,7 +75,7 @@ def separate(
 
     preset = _read_preset(preset_name, preset_dirs, stems) if preset_name else None
     options = EngineOptions(
-        _split(stems), device, precision, batch_size, segment_seconds, overlap_seconds
+        _split(stems), device, precision, batch_size, segment_seconds, overlap_seconds, guard
     )
     outputs = dataclasses.replace(run.outputs, handoffs=read_handoffs(handoffs) if handoffs else ())
     naming, treatment = request_separation(

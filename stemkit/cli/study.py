@@ -12,7 +12,7 @@ from stemkit.cli.lines import printable
 from stemkit.cli.report import ALL_DONE, NOTHING_TO_DO, SOME_FAILED
 
 if TYPE_CHECKING:
-    from stemkit.evaluation.study_run import Study
+    from stemkit.study.run import Study
 
 
 @click.command()
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     "-m", "--model", "models", metavar="NAME|PATH", multiple=True, default=("stemkit-small",),
     show_default=True, help="A model that gives vocals; may be given again.",
 )  # fmt: skip
+@click.option("--guard", is_flag=True, help="Run each model with `separate --guard`, too.")
 @click.option("--songs", metavar="N", type=click.IntRange(1), default=12, show_default=True,
               help="Examples of each condition.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(1, 60), default=8.0, show_default=True,
@@ -42,6 +43,7 @@ def study(
     folder: Path,
     output: Path,
     models: tuple[str, ...],
+    guard: bool,
     songs: int,
     seconds: float,
     seed: int,
@@ -60,16 +62,18 @@ def study(
 
     Exit codes: 0 all done, 1 some files can't be used, 2 wrong usage, 3 nothing to do.
     """
-    from stemkit.evaluation.study import StudyOptions
-    from stemkit.evaluation.study_material import find_material
-    from stemkit.evaluation.study_report import write_report
-    from stemkit.evaluation.study_run import run_study
+    from stemkit.study.conditions import StudyOptions
+    from stemkit.study.material import find_material
+    from stemkit.study.report import write_report
+    from stemkit.study.run import Contender, run_study
 
     material = find_material(folder)
+    guards = (False, True) if guard else (False,)
+    contenders = [Contender(model, on) for model in dict.fromkeys(models) for on in guards]
     with _show_progress(songs, quiet=quiet) as progress:
         result = run_study(
             material,
-            list(dict.fromkeys(models)),
+            contenders,
             StudyOptions(songs, seconds, seed),
             jobs=jobs,
             audio_folder=output / "audio" if save_audio else None,

@@ -81,7 +81,7 @@ def evaluate_folders(
     `output` that holds other files or can't be written.
     """
     options = options or EvaluationOptions()
-    about = {"references": str(references), "estimates": str(estimates)}
+    about: dict[str, object] = {"references": str(references), "estimates": str(estimates)}
     plan = plan_folders(references, estimates, options.scores)
     return _evaluate(plan, output, options, about, progress)
 
@@ -100,7 +100,8 @@ def evaluate_model(
     be run.
     """
     options = options or EvaluationOptions()
-    about = {"references": str(references), "model": str(model.model)}
+    about: dict[str, object] = {"references": str(references), "model": str(model.model)}
+    about |= {"guard": True} if model.engine.guard else {}
     plan = plan_model(references, model, options.scores)
     return _evaluate(plan, output, options, about, progress)
 
@@ -109,7 +110,7 @@ def _evaluate(
     plan: Plan,
     output: Path | None,
     options: EvaluationOptions,
-    about: Mapping[str, str],
+    about: Mapping[str, object],
     progress: Callable[[Scored | Unscored], object],
 ) -> Evaluation:
     groups = read_groups(options.groups) if options.groups else None
@@ -170,7 +171,7 @@ def _write(
     output: Path,
     result: Evaluation,
     options: EvaluationOptions,
-    about: Mapping[str, str],
+    about: Mapping[str, object],
     scored: Sequence[Scored],
 ) -> None:
     write_rows(output / SCORES, result.rows)

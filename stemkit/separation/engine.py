@@ -16,6 +16,7 @@ from stemkit.errors import NonFiniteError, OptionError
 from stemkit.samples import Samples
 from stemkit.separation.channels import join_pairs, split_pairs
 from stemkit.separation.device import choose_placement, open_device
+from stemkit.separation.guard import VOCALS, check_guard, guard_vocals
 from stemkit.separation.options import EngineOptions
 from stemkit.separation.predictor import Predictor, read_config
 from stemkit.separation.queue import SampleQueue
@@ -71,6 +72,8 @@ class Engine:
         return self.with_options(dataclasses.replace(self.options, stems=stems))
 
     def _set_options(self, options: EngineOptions) -> None:
+        if options.guard:
+            check_guard(self._config.sources)
         self.options = options
         self.recipes = choose_recipes(self._config.sources, options.stems)
         self.plan = plan_segments(
@@ -122,6 +125,15 @@ class Engine:
             + longest_delay(sample_rate, self.sample_rate)
             + rounding
         )
+
+    def predict(self, segments: list[Samples]) -> list[Samples]:
+        """Return the sources of segments of (2, frames), each (sources, 2, frames)."""
+        found = self.predictor.predict(segments)
+        if self.options.guard and VOCALS in self.sources:
+            vocals = self.sources.index(VOCALS)
+            for segment, sources in zip(segments, found, strict=True):
+                sources[vocals] = guard_vocals(segment, sources[vocals], self.sample_rate)
+        return found
 
     def separate(self, mix: Samples, sample_rate: int) -> Stems:
         """Return the stems of a whole song, each of the shape of `mix`, (channels, frames)."""
@@ -195,7 +207,7 @@ class StemStream:
         pairs = (self._channels + 1) // 2
         halves = [half for segment in self._waiting for half in np.split(segment, pairs)]
         self._waiting = []
-        found = self._engine.predictor.predict(halves)  # each (sources, 2, frames)
+        found = self._engine.predict(halves)  # each (sources, 2, frames)
         for first in range(0, len(found), pairs):
             whole = np.concatenate(found[first : first + pairs], axis=1)
             settled = self._stitcher.push(whole)  # (sources, planes, frames)

@@ -28,6 +28,7 @@ class EngineOptions:
     batch_size: BatchSize = "auto"  # what fits in a GPU's memory, and 1 elsewhere
     segment_seconds: float = 30.0
     overlap_seconds: float = 5.0
+    guard: bool = False  # see stemkit.separation.guard
 
     def __post_init__(self) -> None:
         _check_choice("device", self.device, get_args(DeviceName))
@@ -35,6 +36,8 @@ class EngineOptions:
         _check_number("segment_seconds", self.segment_seconds)
         _check_number("overlap_seconds", self.overlap_seconds)
         _check_batch_size(self.batch_size)
+        if not isinstance(self.guard, bool):
+            raise ArgumentTypeError(f"guard must be True or False, not {self.guard!r}")
         if self.overlap_seconds > self.segment_seconds / 2:
             raise OptionError(
                 f"a segment may overlap by at most half of its {self.segment_seconds:g} s, "

@@ -32,6 +32,7 @@ class _Settings:
     batch_size: int
     segment_seconds: float
     overlap_seconds: float
+    guard: bool
 
     def to_options(self, sources: tuple[str, ...]) -> EngineOptions:
         """Return the options of an engine that gives a model's stems, and the chosen one."""
@@ -45,6 +46,7 @@ class _Settings:
             self.batch_size,
             self.segment_seconds,
             self.overlap_seconds,
+            self.guard,
         )
 
 
@@ -102,6 +104,9 @@ class Separator(Processor):
     overlap_seconds = _Setting[float]()
     """How much of a segment the one before it has heard too."""
 
+    guard = _Setting[bool]()
+    """Whether the vocals are lowered where they are probably leakage."""
+
     def __init__(
         self,
         stem: str = "vocals",
@@ -111,10 +116,11 @@ class Separator(Processor):
         batch_size: int = 1,
         segment_seconds: float = 30.0,
         overlap_seconds: float = 5.0,
+        guard: bool = False,
     ) -> None:
         super().__init__()
         self._settings = _Settings(
-            stem, model, device, precision, batch_size, segment_seconds, overlap_seconds
+            stem, model, device, precision, batch_size, segment_seconds, overlap_seconds, guard
         )
         self._engine = _load_engine(self._settings)
 

@@ -101,9 +101,9 @@ def test_other_settings_are_done_again_and_named(
     from stemkit.cli.main import run
 
     arguments = ["separate", str(library.songs), "-o", str(library.out), "-m", str(other)]
-    assert run([*arguments, "--segment-seconds", "12", "--dry-run"]) == 0
+    assert run([*arguments, "--segment-seconds", "12", "--guard", "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert "3 made with other settings (format, segment_seconds)" in said
+    assert "3 made with other settings (format, guard, segment_seconds)" in said
 
 
 def test_a_model_with_other_weights_under_the_same_name_is_noticed(

@@ -120,7 +120,7 @@ def test_a_model_is_separated_and_scored(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In memory it has the scores of the files that `separate` writes of the same mix."""
-    clip, rate = soundfile.read(CLIP, dtype="float32", frames=44100)
+    clip, rate = soundfile.read(CLIP, dtype="float32", frames=3 * 44100)
     mix = np.atleast_2d(clip.T)
     band = make_noise(0, mix.shape[1], len(mix))
     for name, sound in (("mixture", mix), ("vocals", mix - band), ("accompaniment", band)):
@@ -128,11 +128,12 @@ def test_a_model_is_separated_and_scored(
     refs, out = tmp_path / "refs", tmp_path / "out"
     made = tmp_path / "refs" / "song" / "mixture.wav"
     separate = ["separate", str(made), "-o", str(tmp_path / "ests"), "--bit-depth", "32f", "-q"]
-    assert run([*separate, "--precision", "float32"]) == 0
+    assert run([*separate, "--precision", "float32", "--guard"]) == 0
     assert evaluate((refs, tmp_path / "ests", tmp_path / "files")) == 0
-    model = ["--model", "stemkit-small", "--precision", "float32"]
+    model = ["--model", "stemkit-small", "--precision", "float32", "--guard"]
     assert run(["evaluate", "--references", str(refs), *model, "-o", str(out), *FAST]) == 0
     assert (out / "scores.csv").read_text() == (tmp_path / "files" / "scores.csv").read_text()
+    assert json.loads((out / "summary.json").read_text())["guard"] is True
     capsys.readouterr()
     args = ["--references", str(refs), "--model", "no-such", "-o", str(out), *FAST]
     assert run(["evaluate", *args]) == 1

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from stemkit.cli.main import run
-from tests.evaluation.study_sounds import make_material
+from stemkit.separation.guard import guard_vocals
+from tests.study.making import make_material
 
 
 def test_a_study_runs_from_folders_to_figures(
@@ -16,7 +17,7 @@ def test_a_study_runs_from_folders_to_figures(
 ) -> None:
     material, results = make_material(tmp_path / "in", ("singing", "band")), tmp_path / "out"
     (material / "band" / "0.wav").write_bytes(b"RIFF")
-    options = ["--songs", "2", "--seconds", "3", "--save-audio"]
+    options = ["--songs", "2", "--seconds", "3", "--save-audio", "--guard"]
     assert run(["study", str(material), "-o", str(results), *options]) == 1
     said = capsys.readouterr()
     assert said.out == f"{results / 'results.md'}\n"
@@ -26,17 +27,21 @@ def test_a_study_runs_from_folders_to_figures(
     names = {"results.md", "results.csv", "results.json", "sdr.png", "leakage.png", "audio"}
     assert {path.name for path in results.iterdir()} == names
     rows = list(csv.DictReader((results / "results.csv").read_text().splitlines()))
-    assert {row["model"] for row in rows} == {"stemkit-small"}
-    assert [row["example"] for row in rows if row["condition"] == "band"] == ["1", "2"]
+    models = ["stemkit-small", "stemkit-small, guarded"]
+    assert list(dict.fromkeys(row["model"] for row in rows)) == models
+    numbers = [row["example"] for row in rows if row["condition"] == "band"]
+    assert numbers == ["1", "1", "2", "2"]
     folder = results / "audio" / "band" / "02"
     sounds = {path.stem: soundfile.read(path)[0] for path in folder.iterdir()}
-    assert sounds.keys() == {
-        "mix", "singing", "band", "stemkit-small vocals", "stemkit-small accompaniment",
-    }  # fmt: skip
+    stems = {f"{model} {stem}" for model in models for stem in ("vocals", "accompaniment")}
+    assert sounds.keys() == {"mix", "singing", "band"} | stems
     assert all(sound.shape == (3 * 44100, 2) for sound in sounds.values())
     np.testing.assert_allclose(sounds["singing"] + sounds["band"], sounds["mix"], atol=1e-6)
-    stems = sounds["stemkit-small vocals"] + sounds["stemkit-small accompaniment"]
-    np.testing.assert_allclose(stems, sounds["mix"], atol=1e-6)
+    for model in models:
+        both = sounds[f"{model} vocals"] + sounds[f"{model} accompaniment"]
+        np.testing.assert_allclose(both, sounds["mix"], atol=1e-6)
+    guarded = guard_vocals(sounds["mix"].T, sounds["stemkit-small vocals"].T, 44100).T
+    np.testing.assert_allclose(sounds["stemkit-small, guarded vocals"], guarded, atol=1e-5)
 
 
 def test_a_folder_without_material_is_refused(

@@ -96,13 +96,14 @@ def test_a_separator_is_pickled_with_all_its_settings() -> None:
         batch_size=2,
         segment_seconds=1.5,
         overlap_seconds=0.25,
+        guard=True,
     )
     board = Board([pb.Gain(1), Board([separator])])
     other: Any = pickle.loads(pickle.dumps(board))
     found = other[1][0]
     for setting in ("stem", "model", "device", "precision", "batch_size", "segment_seconds"):
         assert getattr(found, setting) == getattr(separator, setting)
-    assert found.overlap_seconds == 0.25
+    assert (found.overlap_seconds, found.guard) == (0.25, True)
     audio = music(RATE // 2)
     np.testing.assert_array_equal(other(audio, RATE), board(audio, RATE))
 

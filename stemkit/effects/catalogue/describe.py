@@ -62,6 +62,7 @@ def _describe_processor(plugin: "Processor", folder: Path | None) -> "Effect":
         model=str(plugin.model if path is None else path.resolve()),
         segment_seconds=plugin.segment_seconds,
         overlap_seconds=plugin.overlap_seconds,
+        guard=plugin.guard,
     )
 
 

@@ -51,6 +51,9 @@ class Separator(EffectSettings):
     overlap_seconds: Annotated[float, Field(ge=0, le=1800)] = 5.0
     """How much of that it has heard before, in seconds: at most half."""
 
+    guard: bool = False
+    """Whether the vocals are lowered where they are probably leakage."""
+
     @model_validator(mode="after")
     def _overlaps_by_half_at_most(self) -> Self:
         if self.overlap_seconds > self.segment_seconds / 2:
@@ -68,6 +71,7 @@ class Separator(EffectSettings):
             self.model,
             segment_seconds=self.segment_seconds,
             overlap_seconds=self.overlap_seconds,
+            guard=self.guard,
         )
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stemkit.errors import OptionError
-from stemkit.evaluation.study_material import Excerpts, Material, measure_active_power
 from stemkit.samples import Samples
+from stemkit.study.material import Excerpts, Material, measure_active_power
 
 VOICES = ("singing", "choir", "speech")
 """The kinds that belong into "vocals"; every other kind is background, crowds too."""

@@ -12,15 +12,26 @@ from joblib import Parallel, delayed
 
 from stemkit.errors import EncodeError
 from stemkit.evaluation.metrics import measure_sdr, measure_si_sdr
-from stemkit.evaluation.study import Example, StudyOptions, build_examples, list_conditions
-from stemkit.evaluation.study_leakage import measure_leakage
-from stemkit.evaluation.study_material import SAMPLE_RATE, Excerpts, Material
 from stemkit.files import replace_file
 from stemkit.samples import Samples
 from stemkit.separation.separator import Separator
+from stemkit.study.conditions import Example, StudyOptions, build_examples, list_conditions
+from stemkit.study.leakage import measure_leakage
+from stemkit.study.material import SAMPLE_RATE, Excerpts, Material
 
 HIGHEST_DB = 100.0
 """What is told of an estimate without any error."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model by its name or path, with or without the guard of its vocals."""
+
+    model: str
+    guard: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.model}, guarded" if self.guard else self.model
 
 
 @dataclass(frozen=True)
@@ -60,24 +71,24 @@ class Study:
 
 def run_study(
     material: Material,
-    models: Sequence[str],
+    contenders: Sequence[Contender],
     options: StudyOptions,
     *,
     jobs: int = 1,
     audio_folder: Path | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Study:
-    """Separate all examples with all models and score them.
+    """Separate all examples with all contenders and score them.
 
     `jobs` processes do an example's number each, with models of their own. With `audio_folder`,
     mixes and estimates are kept there as wav. `progress` is told how many numbers are done. Raises
     ModelError for a model that isn't there, and OptionError for one that gives no vocals.
     """
-    for model in models:
-        _load_model(model)
+    for contender in contenders:
+        _load(contender)
     run = delayed(_run_number)
     tasks = (
-        run(material, models, options, number, audio_folder) for number in range(options.songs)
+        run(material, contenders, options, number, audio_folder) for number in range(options.songs)
     )
     scores: list[Score] = []
     faults: dict[Path, str] = {}
@@ -92,7 +103,7 @@ def run_study(
 
 def _run_number(
     material: Material,
-    models: Sequence[str],
+    contenders: Sequence[Contender],
     options: StudyOptions,
     number: int,
     audio_folder: Path | None,
@@ -102,21 +113,21 @@ def _run_number(
     scores = []
     for example in build_examples(conditions, excerpts, number):
         sounds = {"mix": example.mix, **example.parts}
-        for model in models:
-            stems = _load_model(model).separate(example.mix, SAMPLE_RATE)
+        for contender in contenders:
+            name, stems = str(contender), _load(contender).separate(example.mix, SAMPLE_RATE)
             vocals = stems["vocals"]
             accompaniment = stems.get("accompaniment", example.mix - vocals)
-            scores.append(score_example(model, example, vocals, accompaniment))
-            sounds |= {f"{model} vocals": vocals, f"{model} accompaniment": accompaniment}
+            scores.append(score_example(name, example, vocals, accompaniment))
+            sounds |= {f"{name} vocals": vocals, f"{name} accompaniment": accompaniment}
         if audio_folder:
             _write_sounds(audio_folder / example.condition.name / f"{number + 1:02}", sounds)
     return scores, excerpts.faults
 
 
 @functools.cache
-def _load_model(model: str) -> Separator:
+def _load(contender: Contender) -> Separator:
     """Return a model that gives vocals, in the precision that is the same on all machines."""
-    return Separator("vocals", model, precision="float32")
+    return Separator("vocals", contender.model, precision="float32", guard=contender.guard)
 
 
 def _explain_gaps(material: Material, scores: Sequence[Score]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemkit.evaluation.study import GRADED, VOICES
+from stemkit.study.conditions import GRADED, VOICES
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RATE = 44100

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stemkit.evaluation.study import VOICES
-from stemkit.evaluation.study_run import Score, StemScore
+from stemkit.study.conditions import VOICES
+from stemkit.study.run import Score, StemScore
 
 MEASURES = tuple(
     f"{stem}_{measure}_db"

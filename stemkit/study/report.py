@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from stemkit.errors import OptionError
-from stemkit.evaluation.study import BAND_DB, GRADED
-from stemkit.evaluation.study_leakage import FLOOR_DB
-from stemkit.evaluation.study_pictures import draw_leakage, draw_sdr
-from stemkit.evaluation.study_run import Study
-from stemkit.evaluation.study_summary import (
+from stemkit.files import replace_file
+from stemkit.study.conditions import BAND_DB, GRADED
+from stemkit.study.leakage import FLOOR_DB
+from stemkit.study.pictures import draw_leakage, draw_sdr
+from stemkit.study.run import Study
+from stemkit.study.summary import (
     MEASURES,
     Spread,
     Summary,
@@ -22,7 +23,6 @@ from stemkit.evaluation.study_summary import (
     summarize,
     tabulate_leakage,
 )
-from stemkit.files import replace_file
 
 DEFINITIONS = f"""\
 Each condition is a set of mixes of excerpts; levels are those of the parts that sound, 0 dB being

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stemkit.evaluation.study_leakage import FLOOR_DB, measure_leakage
 from stemkit.samples import Samples
-from tests.evaluation.study_sounds import RATE, make_sound
+from stemkit.study.leakage import FLOOR_DB, measure_leakage
+from tests.study.making import RATE, make_sound
 
 SECONDS = 3
 

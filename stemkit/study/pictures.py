@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from stemkit.evaluation.study import GRADED, VOICES
-from stemkit.evaluation.study_leakage import FLOOR_DB
-from stemkit.evaluation.study_summary import Summary, format_level, tabulate_leakage
+from stemkit.study.conditions import GRADED, VOICES
+from stemkit.study.leakage import FLOOR_DB
+from stemkit.study.summary import Summary, format_level, tabulate_leakage
 
 _COLOURS = ("#d1495b", "#2e86ab", "#3c916b", "#edae49", "#8e6c8a", "#52606d")
 _MIX_COLOUR = "#9aa5b1"

@@ -11,21 +11,22 @@ import pytest
 from PIL import Image
 
 from stemkit.errors import OptionError, UnknownModelError
-from stemkit.evaluation.study import Example, StudyOptions, build_conditions
-from stemkit.evaluation.study_leakage import FLOOR_DB
-from stemkit.evaluation.study_material import find_material
-from stemkit.evaluation.study_report import write_report
-from stemkit.evaluation.study_run import (
+from stemkit.samples import Samples
+from stemkit.study.conditions import Example, StudyOptions, build_conditions
+from stemkit.study.leakage import FLOOR_DB
+from stemkit.study.material import find_material
+from stemkit.study.report import write_report
+from stemkit.study.run import (
     HIGHEST_DB,
+    Contender,
     Score,
     StemScore,
     Study,
     run_study,
     score_example,
 )
-from stemkit.evaluation.study_summary import MEASURES, Leak, summarize, tabulate_leakage
-from stemkit.samples import Samples
-from tests.evaluation.study_sounds import make_material
+from stemkit.study.summary import MEASURES, Leak, summarize, tabulate_leakage
+from tests.study.making import make_material
 
 OPTIONS = StudyOptions(songs=1, seconds=1)
 KINDS = ("singing", "band", "horn", "speech", "noise")
@@ -192,4 +193,4 @@ def test_a_report_that_cannot_be_written_says_so(scores: list[Score], tmp_path: 
 def test_a_model_that_is_not_there_stops_the_study_at_once(tmp_path: Path) -> None:
     material = find_material(make_material(tmp_path, ("horn",)))
     with pytest.raises(UnknownModelError):
-        run_study(material, ["no-such-model"], OPTIONS)
+        run_study(material, [Contender("no-such-model")], OPTIONS)

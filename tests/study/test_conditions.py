@@ -5,21 +5,21 @@ import pytest
 import soundfile
 
 from stemkit.errors import OptionError
-from stemkit.evaluation.study import (
+from stemkit.samples import Samples
+from stemkit.study.conditions import (
     GRADED,
     Example,
     StudyOptions,
     build_conditions,
     list_conditions,
 )
-from stemkit.evaluation.study_material import (
+from stemkit.study.material import (
     Excerpts,
     cut_active,
     find_material,
     measure_active_power,
 )
-from stemkit.samples import Samples
-from tests.evaluation.study_sounds import RATE, make_material, make_sound
+from tests.study.making import RATE, make_material, make_sound
 
 TWO_SHORT = StudyOptions(songs=2, seconds=1)
 
