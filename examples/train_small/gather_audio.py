@@ -1,12 +1,13 @@
-"""Gather the training audio of the small model from Debian packages.
+"""Gather the training audio of the small model, and make what can't be gathered.
 
     python gather_audio.py OUTPUT_FOLDER
 
-Downloads each package of `PACKAGES` with apt, copies its music (or speech) unchanged
-into `accompaniment/<name>` or `voice/<name>`, then renders band music with
-`render_bands`. A folder that is already there is skipped, so a stopped run continues
-where it was. Needs Debian with apt-get, dpkg, ffprobe, mma and fluidsynth;
-`SOURCES.md` lists the licences and credits.
+Downloads each Debian package of `packages` with apt and each repository with git, copies
+its music, speech or singing unchanged into `accompaniment/<name>` or `voice/<name>`; then
+makes noise, singers of the speakers, leads and bands. What is already there is skipped, so
+a stopped run continues where it was. Needs Debian with apt-get, dpkg, git, ffprobe, mma and
+fluidsynth, and PyPI's pyworld with setuptools below 81; `SOURCES.md` lists the licences and
+credits.
 """
 
 import argparse
@@ -17,142 +18,49 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from render_bands import render_bands
+from packages import PACKAGES, REPOSITORIES, Package, Repository
 
-PROGRAMS = ("apt-get", "dpkg-deb", "ffprobe", "mma", "fluidsynth")
-
-
-@dataclass(frozen=True)
-class Package:
-    """One Debian package and which of its files to keep."""
-
-    name: str
-    folder: str
-    keep: tuple[str, ...]  # glob patterns below the root of the unpacked package
-    kind: Literal["accompaniment", "voice"] = "accompaniment"
-    minimum_seconds: float = 5.0
-    drop: dict[str, str] = field(default_factory=dict)  # pattern of file names: why
-
-
-TRACKBALLS_BY_LEACH = ("c64revival", "crazy", "eurovision")  # Ethymonics Free Music License
-
-PACKAGES = (
-    Package(
-        "wesnoth-1.16-music",
-        "wesnoth",
-        ("**/music/*.ogg",),
-        drop={"nunc_dimittis.ogg": "a canticle by name"},
-    ),
-    Package("warzone2100-music", "warzone2100", ("**/*.opus",)),
-    Package(
-        "nexuiz-music",
-        "nexuiz",
-        ("**/cdtracks/*.ogg",),
-        drop={"digital-pursuit.ogg": "has a voice"},
-    ),
-    Package(
-        "supertuxkart-data",
-        "supertuxkart",
-        (
-            "**/data/music/*.ogg",
-            "**/battleisland/Gran_Paradiso*.ogg",
-            "**/ancient_colosseum_labyrinth/Battle_Theme_1.ogg",
-            "**/cave/beneath_the_rabbit_hole.ogg",
-        ),
-    ),
-    Package("singularity-music", "singularity", ("**/music/**/*.ogg",)),
-    Package("hyperrogue-music", "hyperrogue", ("**/music/*.ogg",)),
-    Package(
-        "flare-game",
-        "flare",
-        ("**/music/*.ogg",),
-        drop={"wind_ambient.ogg": "wind, no music"},
-    ),
-    Package(
-        "sonic-pi-samples",
-        "sonic-pi",
-        tuple(f"**/samples/{name}_*.flac" for name in ("ambi", "bass", "drum", "guit", "loop")),
-        minimum_seconds=1.5,
-        drop={"ambi_choir.flac": "has a voice", "bass_voxy*.flac": "sounds like a voice"},
-    ),
-    Package(
-        "fillets-ng-data-cs", "fillets-cs", ("**/sound/**/cs/*.ogg",), "voice", minimum_seconds=0.0
-    ),
-    Package(
-        "fillets-ng-data-nl", "fillets-nl", ("**/sound/**/nl/*.ogg",), "voice", minimum_seconds=0.0
-    ),
-    Package("marsshooter-data", "marsshooter", ("**/music/*.ogg",)),
-    Package(
-        "wordwarvi-sound",
-        "wordwarvi",
-        tuple(f"**/sounds/{name}*.ogg" for name in ("dtox3", "highscoremusic", "lucky")),
-        drop={"destiny_facedown.ogg": "a voice over music"},
-    ),
-    Package("0ad-data", "0ad", ("**/audio/music/*.ogg",)),
-    Package(
-        "supertux-data",
-        "supertux",
-        ("**/music/**/*.ogg",),
-        drop={"fortress_old.ogg": "a choir, says its tag"},
-    ),
-    Package(
-        "widelands-data",
-        "widelands",
-        ("**/music/*.ogg",),
-        drop={"ingame_28.ogg": "a speech detector found a voice"},
-    ),
-    Package("hedgewars-data", "hedgewars", ("**/Data/Music/*.ogg",)),
-    Package(
-        "naev-data",
-        "naev",
-        ("**/snd/music/*.ogg",),
-        drop={
-            "cosmostation.ogg": "a speech detector found a voice",
-            "collective1.ogg": "a speech detector found a voice",
-        },
-    ),
-    Package("colobot-common-sounds", "colobot", ("**/music/*.ogg",)),
-    Package("freedroidrpg-data", "freedroidrpg", ("**/sound/music/*.ogg",)),
-    Package("unknown-horizons", "unknown-horizons", ("**/audio/music/**/*.ogg",)),
-    Package(
-        "trackballs-data",
-        "trackballs",
-        ("**/music/*.ogg",),
-        drop={f"{name}.ogg": "its licence isn't free" for name in TRACKBALLS_BY_LEACH},
-    ),
-    Package("openclonk-data", "openclonk", ("**/Music.ocg/*.ogg",)),
-    Package("redeclipse-data", "redeclipse", ("**/sounds/music/*.ogg",)),
-    Package("xmoto-data", "xmoto", ("**/Musics/*.ogg",)),
-    Package("lincity-ng-data", "lincity-ng", ("**/music/**/*.ogg",)),
-    Package("extremetuxracer-data", "extremetuxracer", ("**/music/*.ogg",)),
-    Package(
-        "ufoai-music",
-        "ufoai",
-        ("**/music/*.ogg",),
-        drop={"van_geoscape.ogg": "a speech detector found a voice"},
-    ),
-)
+PROGRAMS = ("apt-get", "dpkg-deb", "git", "ffprobe", "mma", "fluidsynth")
 
 
 def main() -> None:
-    """Gather every package, then render the bands; print one line a folder."""
+    """Gather and make everything; print one line a folder that is gathered."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("output_folder", type=Path)
-    parser.add_argument("--packages-only", action="store_true", help="don't render bands")
+    parser.add_argument(
+        "--packages-only", action="store_true", help="no repositories, nothing made"
+    )
     arguments = parser.parse_args()
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         sys.exit(
             f"not installed: {', '.join(missing)}; needs Debian's apt, ffmpeg, mma, fluidsynth"
         )
+    try:
+        gather_all(arguments.output_folder, packages_only=arguments.packages_only)
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr or b"").decode(errors="replace").strip().splitlines()[-1:]
+        sys.exit(f"this failed: {' '.join(map(str, error.cmd))}; {''.join(reason) or 'see above'}")
+
+
+def gather_all(output_folder: Path, *, packages_only: bool) -> None:
+    """Gather every package; then, unless told not to, every repository, and make the rest."""
     for package in PACKAGES:
-        gather_package(package, arguments.output_folder)
-    if not arguments.packages_only:
-        render_bands(arguments.output_folder)
+        gather_package(package, output_folder)
+    if packages_only:
+        return
+    from make_noise import make_noise  # here, since they need more than packages do
+    from play_saxophone import play_saxophone
+    from render_bands import render_bands
+    from render_leads import render_leads
+    from sing_speech import sing_speech
+
+    for repository in REPOSITORIES:
+        gather_repository(repository, output_folder)
+    for make in (make_noise, play_saxophone, render_leads, sing_speech, render_bands):
+        make(output_folder)
 
 
 def gather_package(package: Package, output_folder: Path) -> None:
@@ -167,6 +75,31 @@ def gather_package(package: Package, output_folder: Path) -> None:
         seconds = copy_kept(package, unpacked, copied)
         copied.replace(target)
     print(f"{target} {package.name} {version}: {seconds / 3600:.2f} h", flush=True)
+
+
+def gather_repository(repository: Repository, output_folder: Path) -> None:
+    """Clone one repository at its commit and copy what to keep, unless that is there."""
+    target = output_folder / repository.folder
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output_folder, prefix=".") as name:
+        clone, copied = Path(name, "clone"), Path(name, "copied")
+        options = ["--quiet", "--no-checkout", "--filter=blob:none"]
+        subprocess.run(["git", "clone", *options, repository.address, clone], check=True)
+        for command in (
+            ["sparse-checkout", "set", "--no-cone", *(f"/{path}" for path in repository.keep)],
+            ["checkout", "--quiet", repository.commit],
+        ):
+            subprocess.run(["git", "-C", clone, *command], check=True)
+        copied.mkdir()
+        kept = [path for pattern in repository.keep for path in clone.glob(pattern)]
+        seconds = 0.0
+        for path in sorted(kept):
+            seconds += measure_seconds(path)
+            shutil.copyfile(path, copied / path.name)
+        copied.replace(target)
+    print(f"{target} {repository.address}: {seconds / 3600:.2f} h", flush=True)
 
 
 def unpack_package(name: str, folder: Path) -> str:

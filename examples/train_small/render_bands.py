@@ -179,10 +179,15 @@ def render_song(style: Style, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parents[2], prefix=".") as name:
         midi, audio = Path(name, "song.mid"), Path(name, "song.flac")
         midi.write_bytes(compose_song(style, random, Path(name)))
-        command = ["fluidsynth", "-ni", "-q", "-r", "44100", "-T", "flac", "-O", "s16"]
-        command += [word for option in options for word in ("-o", option)]
-        subprocess.run([*command, "-F", audio, soundfont, midi], check=True, capture_output=True)
+        play_midi(midi, audio, soundfont, options)
         audio.replace(target)
+
+
+def play_midi(midi: Path, audio: Path, soundfont: Path, options: Sequence[str]) -> None:
+    """Render a MIDI file as 16-bit FLAC at 44.1 kHz."""
+    command = ["fluidsynth", "-ni", "-q", "-r", "44100", "-T", "flac", "-O", "s16"]
+    command += [word for option in options for word in ("-o", option)]
+    subprocess.run([*command, "-F", audio, soundfont, midi], check=True, capture_output=True)
 
 
 def compose_song(style: Style, random: Random, folder: Path) -> bytes:
