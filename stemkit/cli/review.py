@@ -1,8 +1,5 @@
 """`stemkit review`: pages to look a run's tracks over."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,11 +39,12 @@ def review(folder: Path, output: Path | None, no_audio: bool, workers: str, quie
 
     Exit codes: 0 all done, 1 some failed, 2 wrong usage, 3 nothing to do.
     """
+    from stemkit.cli.count_bar import show_count
     from stemkit.cli.run import read_spreading
     from stemkit.review.build import build_review
 
     count = read_spreading(workers, "loky", None).workers
-    with _show_progress(quiet=quiet) as progress:
+    with show_count("drawing", quiet=quiet) as progress:
         result = build_review(
             folder,
             output or folder / "review",
@@ -59,26 +57,6 @@ def review(folder: Path, output: Path | None, no_audio: bool, workers: str, quie
         return NOTHING_TO_DO
     _tell(result, quiet=quiet)
     return SOME_FAILED if result.failures else ALL_DONE
-
-
-@contextmanager
-def _show_progress(*, quiet: bool) -> Iterator[Callable[[int, int], object]]:
-    """Show a bar on a terminal; gives what is to be told how many tracks of how many are drawn."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-
-    bar = Progress(
-        "{task.description}",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=quiet or not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task("drawing", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _tell(result: "ReviewResult", *, quiet: bool) -> None:

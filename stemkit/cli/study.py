@@ -1,8 +1,5 @@
 """`stemkit study`: where models fail, measured."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +59,7 @@ def study(
 
     Exit codes: 0 all done, 1 some files can't be used, 2 wrong usage, 3 nothing to do.
     """
+    from stemkit.cli.count_bar import show_count
     from stemkit.study.conditions import StudyOptions
     from stemkit.study.material import find_material
     from stemkit.study.report import write_report
@@ -70,7 +68,7 @@ def study(
     material = find_material(folder)
     guards = (False, True) if guard else (False,)
     contenders = [Contender(model, on) for model in dict.fromkeys(models) for on in guards]
-    with _show_progress(songs, quiet=quiet) as progress:
+    with show_count("examples", quiet=quiet) as progress:
         result = run_study(
             material,
             contenders,
@@ -86,26 +84,6 @@ def study(
     if not quiet:
         click.echo(printable(written[0]))
     return SOME_FAILED if result.faults else ALL_DONE
-
-
-@contextmanager
-def _show_progress(songs: int, *, quiet: bool) -> Iterator[Callable[[int], object]]:
-    """Show a bar on a terminal; gives what is to be told how many examples are done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-
-    bar = Progress(
-        "{task.description}",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=quiet or not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task("examples", total=songs)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def _tell(result: "Study", *, quiet: bool) -> None:

@@ -76,13 +76,14 @@ def run_study(
     *,
     jobs: int = 1,
     audio_folder: Path | None = None,
-    progress: Callable[[int], object] = lambda done: None,
+    progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Study:
     """Separate all examples with all contenders and score them.
 
     `jobs` processes do an example's number each, with models of their own. With `audio_folder`,
-    mixes and estimates are kept there as wav. `progress` is told how many numbers are done. Raises
-    ModelError for a model that isn't there, and OptionError for one that gives no vocals.
+    mixes and estimates are kept there as wav. `progress` is told how many numbers of how many are
+    done. Raises ModelError for a model that isn't there, and OptionError for one that gives no
+    vocals.
     """
     for contender in contenders:
         _load(contender)
@@ -96,7 +97,7 @@ def run_study(
     for done, (found, bad) in enumerate(results, 1):
         scores += found
         faults |= bad
-        progress(done)
+        progress(done, options.songs)
     counts = {kind: len(files) for kind, files in material.files.items()}
     return Study(options, counts, scores, _explain_gaps(material, scores), faults)
 
