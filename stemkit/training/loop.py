@@ -17,7 +17,7 @@ from stemkit.training.log import Line, TrainingLog
 from stemkit.training.loss import Objective
 from stemkit.training.material import Material, open_material
 from stemkit.training.mixing import Batch
-from stemkit.training.pools import Opened, StemSong
+from stemkit.training.pools import Opened, StemSong, require_folder
 from stemkit.training.ranks import (
     Ranks,
     add_up,
@@ -28,7 +28,13 @@ from stemkit.training.ranks import (
     share_network,
 )
 from stemkit.training.schedule import learning_rate, measure_progress
-from stemkit.training.trainee import Trainee, save_trainee, start_trainee, update_average
+from stemkit.training.trainee import (
+    Trainee,
+    new_network,
+    save_trainee,
+    start_trainee,
+    update_average,
+)
 from stemkit.training.validation import (
     SongScore,
     name_scores,
@@ -96,6 +102,9 @@ def train(
     ranks = read_ranks()
     device = choose_device(config, ranks)
     cache = ClipCache(config.cache or config.output / "cache", config.network_config().sample_rate)
+    if ranks.leads and not cache.folder.exists():
+        _check_start(config)
+        yield f"decoding all audio into {cache.folder} first, which is done once"
     material = open_material(config, cache) if ranks.local == 0 else None
     songs = open_validation(config, cache) if ranks.leads else Opened()
     with join_ranks(ranks, device):
@@ -110,6 +119,17 @@ def train(
         else:
             for _ in _go(run, material):
                 pass
+
+
+def _check_start(config: TrainingConfig) -> None:
+    """Raise what would be raised after the decoding, which takes long."""
+    folders = [
+        *(f for p in config.pool for f in p.folders),
+        *(f for s in config.songs for f in s.folders),
+    ]
+    for folder in (*folders, *([config.validation] if config.validation else [])):
+        require_folder(folder)
+    new_network(config)
 
 
 def _lead(run: _Run, material: Material, songs: tuple[StemSong, ...]) -> Iterator[Report | str]:

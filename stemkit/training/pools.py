@@ -139,7 +139,7 @@ def open_songs(songs: Songs, parts: tuple[str, ...], cache: ClipCache) -> Opened
     """
     opened, left_out = [], []
     for folder in songs.folders:
-        found, faults = find_songs(_require_folder(folder), with_musdb=True)
+        found, faults = find_songs(require_folder(folder), with_musdb=True)
         left_out += [f"left out {path}: {why}" for path, why in faults]
         if any(stem.stream is not None for song in found for stem in song.stems.values()):
             require_ffmpeg(f"{folder} has .stem.mp4 files, and reading them takes")
@@ -197,15 +197,16 @@ def _open_parts(song: Song, parts: tuple[str, ...], cache: ClipCache) -> dict[st
 
 def _find_files(pool: Pool) -> Iterator[Path]:
     for folder in pool.folders:
-        for path in sorted(_require_folder(folder).rglob("*")):
+        for path in sorted(require_folder(folder).rglob("*")):
             hidden = path.name.startswith(".")
             if claims_audio(path) and not hidden and not _is_excluded(path, pool.exclude):
                 yield path
 
 
-def _require_folder(folder: Path) -> Path:
+def require_folder(folder: Path) -> Path:
+    """Return the folder; raises TrainingError where it isn't one."""
     if not folder.is_dir():
-        raise TrainingError(f"no training folder {folder}; correct the config or make it")
+        raise TrainingError(f"no folder {folder}; correct the config or make it")
     return folder
 
 

@@ -48,7 +48,7 @@ def start_trainee(config: TrainingConfig, device: torch.device, ranks: Ranks) ->
     for an `init` that is.
     """
     torch.manual_seed(config.seed)
-    network = _new_network(config).to(device).to(memory_format=torch.channels_last)
+    network = new_network(config).to(device).to(memory_format=torch.channels_last)
     average = ResUNet(network.config).to(device).to(memory_format=torch.channels_last)
     average.load_state_dict(network.state_dict())
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -66,7 +66,8 @@ def start_trainee(config: TrainingConfig, device: torch.device, ranks: Ranks) ->
     return trainee
 
 
-def _new_network(config: TrainingConfig) -> ResUNet:
+def new_network(config: TrainingConfig) -> ResUNet:
+    """Return the network at its start; raises ModelError, and OptionError for another `init`."""
     wanted = config.network_config()
     if config.init is None:
         return ResUNet(wanted)

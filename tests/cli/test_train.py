@@ -21,7 +21,8 @@ def test_reports_are_printed_and_notes_are_not_among_them(
     out, err = capsys.readouterr()
     assert out.startswith("0.00 h, step 1, loss ")
     assert ", vocals " in out
-    (line,) = err.splitlines()
+    note, line = err.splitlines()
+    assert note.startswith("decoding all audio into ")
     assert line.startswith(f"left out {tmp_path / 'voice' / 'bad.wav'}: ")
     made = {path.name for path in (tmp_path / "out").iterdir()}
     assert made == {"average.safetensors", "cache", "log.csv", "log.png", "state.pt"}
@@ -32,8 +33,14 @@ def test_reports_are_printed_and_notes_are_not_among_them(
     [
         ({"hours": "never"}, [], 2, "can't read the training config"),
         ({"batch": 4}, [], 2, "batch: Extra inputs are not permitted"),
-        ({"max_steps": 1}, [], 1, "no training folder"),
+        ({"max_steps": 1}, [], 1, "no folder"),
         ({"max_steps": 1}, ["--init", "no-such"], 1, "no model 'no-such'"),
+        (
+            {"max_steps": 1, "validation": "'nowhere'"},
+            ["--init", "stemkit-small"],
+            1,
+            "nowhere; co",
+        ),
         ({"precision": "'float16'", "device": "'cpu'"}, [], 1, "float16 is only emulated"),
     ],
 )

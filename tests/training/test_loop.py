@@ -37,7 +37,8 @@ def read_losses(folder: Path) -> list[tuple[int, float | None, float | None]]:
 
 def test_training_learns_and_goes_on(folder: Path) -> None:
     keys: dict[str, object] = {"validation": "'songs'", "ema_decay": 0.8, "batch_size": 4}
-    ((early,), _) = run(folder, **keys, max_steps=4)
+    ((early,), notes) = run(folder, **keys, max_steps=4)
+    assert notes == f"decoding all audio into {folder / 'out' / 'cache'} first, which is done once"
     ((late,), notes) = run(folder, **keys, max_steps=16)
     assert notes == "going on from step 4"
     assert (early.step, late.step) == (4, 16)
@@ -62,7 +63,7 @@ def test_a_run_that_was_stopped_ends_where_an_undisturbed_one_does(folder: Path)
     run(folder, max_steps=6, output="'whole'", log_steps=2)
     stops = iter([False, False, True])
     config = make_config(folder, max_steps=6, output="'parts'", log_steps=2)
-    (note,) = train(config, lambda: next(stops))
+    *_, note = train(config, lambda: next(stops))
     assert "stopped after step 3" in str(note)
     run(folder, max_steps=6, output="'parts'", log_steps=2)
     whole, parts = read_state(folder / "whole"), read_state(folder / "parts")
