@@ -34,6 +34,12 @@ def longest_delay(rate_in: int, rate_out: int) -> int:
     return math.ceil(longest) + step
 
 
+def resample(audio: Samples, rate_in: int, rate_out: int) -> Samples:
+    """Return a whole signal, (channels, frames), at another rate."""
+    resampler = Resampler(rate_in, rate_out, len(audio))
+    return np.concatenate((resampler.process(audio), resampler.flush()), axis=1)
+
+
 class Resampler:
     """Convert a stream of blocks from one rate to another, with no lag.
 

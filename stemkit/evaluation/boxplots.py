@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from stemkit.evaluation.summary import Floats, list_metrics, list_stems, take_finite
-from stemkit.evaluation.tables import Row
+from stemkit.evaluation.summary import Floats, list_stems, take_finite
+from stemkit.evaluation.tables import Row, list_metrics
 from stemkit.handoff.colours import colour_of
 
 PlotFormat = Literal["png", "svg"]

@@ -15,8 +15,8 @@ from stemkit.evaluation.boxplots import PlotFormat, draw_differences
 from stemkit.evaluation.evaluate import SCORES, make_plain, writing_to
 from stemkit.evaluation.options import BSS_METRICS
 from stemkit.evaluation.scoring import take_median
-from stemkit.evaluation.summary import Floats, Interval, bootstrap, list_metrics, list_stems
-from stemkit.evaluation.tables import Row, read_rows, write_csv
+from stemkit.evaluation.summary import Floats, Interval, bootstrap, list_stems
+from stemkit.evaluation.tables import Row, list_metrics, read_rows, write_csv
 from stemkit.files import replace_file
 
 COMPARISON = "comparison.csv"

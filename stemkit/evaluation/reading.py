@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stemkit.audio.decode import AudioReader
-from stemkit.audio.resample import Resampler
+from stemkit.audio.resample import resample
 from stemkit.errors import AudioError
 from stemkit.evaluation.musdb import read_stream
 from stemkit.evaluation.songs import MIX, Song, Sound
@@ -69,7 +69,7 @@ def read_estimates(song: Song, references: Audio) -> Audio:
         samples, rate = read_sound(sound)
         if rate != references.sample_rate:
             notes.append(f"{name} was resampled from {rate} Hz to {references.sample_rate} Hz")
-            samples = _resample(samples, rate, references.sample_rate)
+            samples = resample(samples, rate, references.sample_rate)
         stems[name] = fit(samples, shape, references.sample_rate, name, notes)
     if not stems:
         raise AudioError("no stem of its estimate has a reference")
@@ -143,11 +143,6 @@ def fit(
         how = "silence added" if missing > 0 else "cut off"
         notes.append(f"{name}: {abs(missing)} samples of {how} at its end")
     return np.pad(samples[:, :frames], ((0, 0), (0, max(missing, 0))))
-
-
-def _resample(samples: Samples, rate_in: int, rate_out: int) -> Samples:
-    resampler = Resampler(rate_in, rate_out, len(samples))
-    return np.concatenate((resampler.process(samples), resampler.flush()), axis=1)
 
 
 def _add(stems: Stems, names: set[str]) -> Samples:

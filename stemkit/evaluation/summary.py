@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stemkit.evaluation.options import METRICS
-from stemkit.evaluation.tables import Row
+from stemkit.evaluation.tables import Row, list_metrics
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
@@ -87,11 +86,6 @@ def bootstrap(values: Floats, statistic: Callable[..., Floats]) -> Interval:
 def list_stems(rows: Sequence[Row]) -> list[str]:
     """Return the stems, in the order in which they come first."""
     return list(dict.fromkeys(row.stem for row in rows))
-
-
-def list_metrics(rows: Sequence[Row]) -> list[str]:
-    """Return the metrics that were measured, in their usual order."""
-    return [metric for metric in METRICS if any(metric in row.scores for row in rows)]
 
 
 def take_finite(rows: Sequence[Row], metric: str) -> Floats:

@@ -56,6 +56,11 @@ def make_rows(scored: Iterable[Scored], groups: Mapping[str, Groups] | None) -> 
     return rows
 
 
+def list_metrics(rows: Sequence[Row]) -> list[str]:
+    """Return the metrics that were measured, in their usual order."""
+    return [metric for metric in METRICS if any(metric in row.scores for row in rows)]
+
+
 def read_groups(path: Path) -> dict[str, Groups]:
     """Return the groups of tracks, by the column `track` of a CSV file; others are groupings.
 
@@ -79,7 +84,7 @@ def read_groups(path: Path) -> dict[str, Groups]:
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write rows as CSV; what has no score is empty. Raises OSError."""
     groupings = list(rows[0].groups) if rows else []
-    present = [metric for metric in METRICS if any(metric in row.scores for row in rows)]
+    present = list_metrics(rows)
     header = [_TRACK, _STEM, *groupings, *(COLUMNS[metric] for metric in present)]
     lines = [
         [

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stemkit.audio.decode import AudioReader
-from stemkit.audio.resample import Resampler
+from stemkit.audio.resample import resample
 from stemkit.errors import AudioError, NotAudioError, OptionError
 from stemkit.samples import Samples
 
@@ -120,8 +120,7 @@ def read_sound(path: Path) -> Samples:
     audio = np.concatenate(blocks, axis=1)
     if not np.isfinite(audio).all():
         raise AudioError(f"{path.name!r} holds NaN or infinity; make it anew")
-    resampler = Resampler(rate, SAMPLE_RATE, len(audio))
-    audio = np.concatenate([resampler.process(audio), resampler.flush()], axis=1)
+    audio = resample(audio, rate, SAMPLE_RATE)
     if not measure_active_power(audio):
         raise AudioError(f"{path.name!r} is silent; remove it")
     return np.ascontiguousarray(np.broadcast_to(audio, (CHANNELS, audio.shape[1])))

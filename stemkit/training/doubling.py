@@ -7,6 +7,7 @@ from scipy.ndimage import map_coordinates
 from scipy.signal import lfilter
 
 from stemkit.samples import Samples
+from stemkit.training.augment import to_gain
 
 KIND_SHARES = {"double": 0.45, "harmony": 0.3, "echo": 0.25}
 HARMONIES = (-12, -8, -5, -4, -3, 3, 4, 5, 7, 12)  # semitones
@@ -31,7 +32,7 @@ def double(voice: Samples, sample_rate: int, rng: np.random.Generator) -> Sample
         if kind == "harmony":
             copy = _shift_pitch(mono, int(rng.choice(HARMONIES)), sample_rate)
         gain_db = rng.uniform(-9, -1) if kind == "double" else rng.uniform(-14, -4)
-        added += _pan(_sing_again(copy, sample_rate, rng), side) * _to_gain(gain_db)
+        added += _pan(_sing_again(copy, sample_rate, rng), side) * to_gain(gain_db)
     return voice + added
 
 
@@ -53,7 +54,7 @@ def _echo(mono: Mono, sample_rate: int, rng: np.random.Generator) -> Samples:
     delay, repeats = round(seconds * sample_rate), 1 if slap else int(rng.integers(2, 6))
     side = 0.0 if slap else rng.choice((-1, 1)) * rng.uniform(0.3, 1.0)
     damping, fading = rng.uniform(0, 0.6), rng.uniform(0.35, 0.75)
-    repeat, echoes = mono * _to_gain(rng.uniform(-14, -4)), np.zeros((2, len(mono)), np.float32)
+    repeat, echoes = mono * to_gain(rng.uniform(-14, -4)), np.zeros((2, len(mono)), np.float32)
     for number in range(1, repeats + 1):
         repeat = lfilter([1 - damping], [1, -damping], repeat).astype(np.float32)
         late = repeat[: max(0, len(mono) - number * delay)]
@@ -97,7 +98,3 @@ def _stretch(mono: Mono, ratio: float, sample_rate: int) -> Mono:
 def _pan(mono: Mono, side: float) -> Samples:
     """Return stereo from -1, left, to 1, right."""
     return mono * np.array([[min(1, 1 - side)], [min(1, 1 + side)]], dtype=np.float32)
-
-
-def _to_gain(gain_db: float) -> np.float32:
-    return np.float32(10 ** (gain_db / 20))
