@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 try:
-    import pyworld  # type: ignore[import-untyped]
+    import pyworld
 except ImportError as error:  # pyworld itself needs pkg_resources
     sys.exit(f"can't import pyworld ({error}); run: pip install pyworld 'setuptools<81'")
 
