@@ -23,6 +23,31 @@ class ResidualBlock(nn.Module):
         return y.add_(self.shortcut(x))
 
 
+class FrequencyBlock(nn.Module):
+    """Two linear layers over all frequencies of a frame, alike for every channel, and a shortcut.
+
+    What 3 x 3 convolutions see only far down, such as the partials of one note, it sees at once
+    (Choi et al. 2020, TDF). The second layer starts at zero: a new block changes nothing.
+    """
+
+    def __init__(self, channels: int, bins: int, narrower: int) -> None:
+        super().__init__()
+        inner = max(1, bins // narrower)
+        self.bn1 = nn.BatchNorm2d(channels, momentum=0.01)
+        self.linear1 = nn.Linear(bins, inner, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels, momentum=0.01)
+        self.linear2 = nn.Linear(inner, bins, bias=False)
+        nn.init.xavier_uniform_(self.linear1.weight)
+        nn.init.zeros_(self.linear2.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = F.leaky_relu_(self.bn1(x), SLOPE)  # (batch, channels, time, freq)
+        y = self.linear1(y.transpose(1, 2).contiguous())  # (batch, time, channels, freq)
+        y = F.leaky_relu_(self.bn2(y.transpose(1, 2)), SLOPE)
+        y = self.linear2(y.transpose(1, 2)).transpose(1, 2)
+        return x + y
+
+
 class SeparableBlock(nn.Module):
     """Twice a pointwise, depthwise, pointwise convolution, each twice around a shortcut."""
 

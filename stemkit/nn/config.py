@@ -9,7 +9,12 @@ import pydantic
 from stemkit.errors import CheckpointError
 
 # Least and most of each size: a file that lies can't ask for all memory or for ever.
-_LIMITS = {"stage_blocks": (1, 64), "bottleneck_blocks": (0, 64), "after_blocks": (0, 64)}
+_LIMITS = {
+    "stage_blocks": (1, 64),
+    "bottleneck_blocks": (0, 64),
+    "after_blocks": (0, 64),
+    "frequency_bottleneck": (0, 64),
+}
 _OTHER_LIMITS = (1, 2**18)
 
 
@@ -21,6 +26,8 @@ class NetworkConfig:
     "pqmf" filters the waveform and takes one STFT of every band, "fold" cuts one full-band STFT,
     "none" leaves it whole. `n_fft` and `hop` are samples at the rate of that STFT. `block` is the
     unit that each stage repeats: "residual" (two 3 x 3 convolutions) or "separable" (MobileNet).
+    With `frequency_bottleneck`, each stage ends in a `FrequencyBlock` that many times narrower
+    inside; 0 means none.
     """
 
     sources: tuple[str, ...] = ("vocals",)
@@ -35,6 +42,7 @@ class NetworkConfig:
     stage_blocks: int = 4
     bottleneck_blocks: int = 16
     after_blocks: int = 4
+    frequency_bottleneck: int = 0
     magnitude: Literal["linear", "log1p"] = "linear"
     residual_magnitude: Literal["tanh", "linear"] = "tanh"
 
@@ -50,6 +58,11 @@ class NetworkConfig:
     def frame_samples(self) -> int:
         """Samples at `sample_rate` from one frame of the spectrogram to the next."""
         return self.hop * (self.band_count if self.bands == "pqmf" else 1)
+
+    @property
+    def unet_bins(self) -> int:
+        """Frequencies of the first stage; the highest bin of the STFT isn't among them."""
+        return self.n_fft // 2 // (self.band_count if self.bands == "fold" else 1)
 
     @property
     def pooled_frames(self) -> int:

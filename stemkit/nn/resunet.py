@@ -5,6 +5,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from stemkit.nn.blocks import (
+    FrequencyBlock,
     NearestUpsample,
     ResidualBlock,
     SeparableBlock,
@@ -107,10 +108,17 @@ class UNet(nn.Module):
                 *(block(inputs if i == 0 else outputs, outputs) for i in range(count))
             )
 
+        def stage(inputs: int, outputs: int, depth: int) -> nn.Sequential:
+            units = blocks(inputs, outputs, config.stage_blocks)
+            if config.frequency_bottleneck:
+                bins = config.unet_bins >> depth
+                units.append(FrequencyBlock(outputs, bins, config.frequency_bottleneck))
+            return units
+
         self.scales = scales
         self.encoders = nn.ModuleList(
-            blocks(inputs, outputs, config.stage_blocks)
-            for inputs, outputs in zip((planes, *widths), widths, strict=False)
+            stage(inputs, outputs, depth)
+            for depth, (inputs, outputs) in enumerate(zip((planes, *widths), widths, strict=False))
         )
         self.bottleneck = blocks(widths[-1], widths[-1], config.bottleneck_blocks)
         self.upsamples = nn.ModuleList(
@@ -120,7 +128,8 @@ class UNet(nn.Module):
             )
         )
         self.decoders = nn.ModuleList(
-            blocks(2 * outputs, outputs, config.stage_blocks) for outputs in widths[::-1]
+            stage(2 * outputs, outputs, depth)
+            for depth, outputs in reversed(list(enumerate(widths)))
         )
         self.after = blocks(widths[0], widths[0], config.after_blocks)
         self.head = nn.Conv2d(widths[0], len(config.sources) * planes * MAPS, 1)

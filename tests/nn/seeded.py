@@ -42,7 +42,9 @@ def fill(network: nn.Module, seed: int) -> None:
         if hasattr(module, "running_var"):
             _fill_norm(module, generator)
         elif isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d):
-            _fill_conv(module, generator, 0.3 if _ends_branch(name, module) else 1.0)
+            _fill_weight(module, generator, 0.3 if _ends_branch(name, module) else 1.0)
+        elif isinstance(module, nn.Linear):
+            _fill_weight(module, generator, 0.5)
 
 
 def _ends_branch(name: str, conv: nn.Module) -> bool:
@@ -64,15 +66,18 @@ def _fill_norm(norm: nn.Module, generator: torch.Generator) -> None:
             getattr(norm, name).copy_(value)
 
 
-def _fill_conv(
-    conv: nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator, gain: float
+def _fill_weight(
+    layer: nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear,
+    generator: torch.Generator,
+    gain: float,
 ) -> None:
-    inputs = conv.weight.shape[0] if conv.transposed else conv.weight[0].numel()
+    is_transposed = isinstance(layer, nn.ConvTranspose2d)
+    inputs = layer.weight.shape[0] if is_transposed else layer.weight[0].numel()
     with torch.no_grad():
-        weight = torch.randn(conv.weight.shape, generator=generator)
-        conv.weight.copy_(gain * weight / math.sqrt(inputs))
-        if conv.bias is not None:
-            conv.bias.copy_(0.2 * torch.randn(conv.bias.shape, generator=generator))
+        weight = torch.randn(layer.weight.shape, generator=generator)
+        layer.weight.copy_(gain * weight / math.sqrt(inputs))
+        if layer.bias is not None:
+            layer.bias.copy_(0.2 * torch.randn(layer.bias.shape, generator=generator))
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -1,12 +1,15 @@
 """What holds for every network, whatever its weights."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
 
+from stemkit.nn.blocks import FrequencyBlock
 from stemkit.nn.config import ARCHITECTURES
 from stemkit.nn.resunet import ResUNet
-from tests.nn.seeded import noise, snr_db, tiny_config, tiny_network
+from tests.nn.seeded import fill, noise, snr_db, tiny_config, tiny_network
 
 EVERY = pytest.mark.parametrize("architecture", ARCHITECTURES)
 STEMS = ("vocals", "drums", "other")
@@ -71,6 +74,32 @@ def test_gradients_are_finite_even_for_silence(architecture: str, loudness: floa
 def test_silence_gives_silence(architecture: str) -> None:
     with torch.inference_mode():
         assert not tiny_network(architecture)(torch.zeros(1, 2, 9000)).any()
+
+
+def test_new_frequency_blocks_change_nothing_until_they_are_trained() -> None:
+    plain = tiny_network("stemkit-small")
+    config = dataclasses.replace(plain.config, frequency_bottleneck=8)
+    network = ResUNet(config).eval()
+    missing, unknown = network.load_state_dict(plain.state_dict(), strict=False)
+    assert not unknown
+    blocks = [name for name in missing if name.endswith("linear1.weight")]
+    assert len(blocks) == 2 * len(config.stage_channels)
+    mix = noise(1, 2, 9000)
+    with torch.inference_mode():
+        assert torch.equal(network(mix), plain(mix))
+        fill(network, seed=1)
+        assert snr_db(plain(mix), network(mix)) < 40
+
+
+def test_a_frequency_block_hears_every_bin_of_its_own_frame() -> None:
+    block = FrequencyBlock(3, 32, 8)
+    fill(block, seed=0)
+    x = torch.zeros(1, 3, 5, 32)
+    x[0, 1, 2, 30] = 10  # (batch, channels, time, freq)
+    with torch.inference_mode():
+        changed = (block.eval()(x) - block(torch.zeros_like(x))) != 0
+    assert changed[0, 1, 2].all()
+    assert changed.sum() == 32
 
 
 @pytest.mark.parametrize("architecture", ["resunet143-subband", "resunet143-ismir2021"])
