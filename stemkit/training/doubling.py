@@ -1,4 +1,4 @@
-"""What pop production does with a voice: doubles it, harmonizes it, lets it echo."""
+"""What production does with a voice: doubles it, harmonizes it, makes a choir of it, an echo."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,10 @@ from scipy.signal import lfilter
 from stemkit.samples import Samples
 from stemkit.training.augment import to_gain
 
-KIND_SHARES = {"double": 0.45, "harmony": 0.3, "echo": 0.25}
+KIND_SHARES = {"double": 0.4, "harmony": 0.25, "choir": 0.15, "echo": 0.2}
 HARMONIES = (-12, -8, -5, -4, -3, 3, 4, 5, 7, 12)  # semitones
+CHOIR_PARTS = (-12, -8, -5, 0, 0, 4, 7, 12)  # semitones
+CHOIR_VOICES = (3, 7)  # added to the one that is there
 DELAY_SECONDS = (0.010, 0.035)
 DETUNE_CENTS = (1.0, 9.0)
 
@@ -18,13 +20,15 @@ Mono = npt.NDArray[np.float32]
 
 
 def double(voice: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
-    """Return the voice, (2, frames), with doubles, harmonies or echoes of itself added."""
+    """Return the voice, (2, frames), with doubles, harmonies, a choir or echoes of itself."""
     mono = voice.mean(axis=0, dtype=np.float32)
     kind = rng.choice(list(KIND_SHARES), p=list(KIND_SHARES.values()))
     if not mono.any():
         return voice.copy()
     if kind == "echo":
         return voice + _echo(mono, sample_rate, rng)
+    if kind == "choir":
+        return voice + _gather_choir(mono, sample_rate, rng)
     added = np.zeros_like(voice)
     spread = rng.uniform(0.2, 1.0)
     for side in rng.permutation((-spread, spread))[: rng.integers(1, 3)]:
@@ -34,6 +38,16 @@ def double(voice: Samples, sample_rate: int, rng: np.random.Generator) -> Sample
         gain_db = rng.uniform(-9, -1) if kind == "double" else rng.uniform(-14, -4)
         added += _pan(_sing_again(copy, sample_rate, rng), side) * to_gain(gain_db)
     return voice + added
+
+
+def _gather_choir(mono: Mono, sample_rate: int, rng: np.random.Generator) -> Samples:
+    """Return several more singers from left to right, as loud as the first or less."""
+    choir = np.zeros((2, len(mono)), np.float32)
+    for side in np.linspace(-1, 1, rng.integers(*CHOIR_VOICES, endpoint=True)):
+        part = int(rng.choice(CHOIR_PARTS))
+        singer = _shift_pitch(mono, part, sample_rate) if part else mono
+        choir += _pan(_sing_again(singer, sample_rate, rng), side) * to_gain(rng.uniform(-8, 0))
+    return choir
 
 
 def _sing_again(mono: Mono, sample_rate: int, rng: np.random.Generator) -> Mono:
