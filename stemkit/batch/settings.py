@@ -14,7 +14,7 @@ from stemkit.errors import LedgerError
 from stemkit.separation.options import EngineOptions
 from stemkit.weights.sources import hash_weights
 
-_WITHOUT_EFFECT = ("batch_size",)
+_WITHOUT_EFFECT = ("batch_size", "compiled")
 """Options that change no output by more than rounding."""
 
 

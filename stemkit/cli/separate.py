@@ -46,6 +46,8 @@ def _read_batch_size(context: click.Context, option: click.Parameter, value: str
 @click.option("--overlap-seconds", type=click.FloatRange(0, 300), default=5.0, show_default=True)
 @click.option("--guard", is_flag=True,
               help="Lower what is probably leakage in the vocals.")  # fmt: skip
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network for this CPU: some "
+              "minutes once a model, then faster.")  # fmt: skip
 def separate(
     run: RunOptions,
     inputs: "tuple[Place, ...]",
@@ -61,6 +63,7 @@ def separate(
     segment_seconds: float,
     overlap_seconds: float,
     guard: bool,
+    compiled: bool,
 ) -> int:
     """Separate songs, or folders of songs, into stems.
 
@@ -75,7 +78,14 @@ def separate(
 
     preset = _read_preset(preset_name, preset_dirs, stems) if preset_name else None
     options = EngineOptions(
-        _split(stems), device, precision, batch_size, segment_seconds, overlap_seconds, guard
+        _split(stems),
+        device,
+        precision,
+        batch_size,
+        segment_seconds,
+        overlap_seconds,
+        guard,
+        compiled,
     )
     outputs = dataclasses.replace(run.outputs, handoffs=read_handoffs(handoffs) if handoffs else ())
     naming, treatment = request_separation(

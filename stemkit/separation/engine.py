@@ -17,7 +17,7 @@ from stemkit.samples import Samples
 from stemkit.separation.channels import join_pairs, split_pairs
 from stemkit.separation.device import choose_placement, open_device
 from stemkit.separation.guard import VOCALS, check_guard, guard_vocals
-from stemkit.separation.options import EngineOptions
+from stemkit.separation.options import DeviceName, EngineOptions, Precision
 from stemkit.separation.predictor import Predictor, read_config
 from stemkit.separation.queue import SampleQueue
 from stemkit.separation.segments import Segmenter, Stitcher, plan_segments
@@ -46,18 +46,25 @@ class Engine:
             network = network.select(self._needed)
         self._device = open_device(self.placement, workers)
         self.predictor = Predictor(
-            network, self._device, self.options.batch_size, self.plan.segment_frames
+            network,
+            self._device,
+            self.options.batch_size,
+            self.plan.segment_frames,
+            compiled=self.options.compiled,
         )
 
     def with_options(self, options: EngineOptions) -> "Engine":
         """Return an engine for other options that shares the prepared network, without a copy.
 
-        Raises OptionError for another device or precision, and for a stem that needs a network of
-        a bag which this engine didn't, and so left out.
+        Raises OptionError for another device or precision, for one that is compiled where this one
+        isn't, and for a stem that needs a network of a bag which this engine didn't, and so left
+        out.
         """
-        ours = self.options
-        if (options.device, options.precision) != (ours.device, ours.precision):
-            raise OptionError("one prepared network can't be on two devices or in two precisions")
+        if _name_preparation(options) != _name_preparation(self.options):
+            raise OptionError(
+                "one prepared network can't be on two devices, in two precisions, or compiled and "
+                "not"
+            )
         other = copy.copy(self)
         other._set_options(options)
         if missing := other._needed - set(self.sources):
@@ -153,6 +160,10 @@ class Engine:
             yield from stream.push(block)
         if stream is not None:
             yield from stream.flush()
+
+
+def _name_preparation(options: EngineOptions) -> tuple[DeviceName, Precision, bool]:
+    return options.device, options.precision, options.compiled
 
 
 class StemStream:

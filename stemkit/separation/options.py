@@ -29,6 +29,7 @@ class EngineOptions:
     segment_seconds: float = 30.0
     overlap_seconds: float = 5.0
     guard: bool = False  # see stemkit.separation.guard
+    compiled: bool = False  # see stemkit.separation.compiled
 
     def __post_init__(self) -> None:
         _check_choice("device", self.device, get_args(DeviceName))
@@ -36,8 +37,8 @@ class EngineOptions:
         _check_number("segment_seconds", self.segment_seconds)
         _check_number("overlap_seconds", self.overlap_seconds)
         _check_batch_size(self.batch_size)
-        if not isinstance(self.guard, bool):
-            raise ArgumentTypeError(f"guard must be True or False, not {self.guard!r}")
+        _check_switch("guard", self.guard)
+        _check_switch("compiled", self.compiled)
         if self.overlap_seconds > self.segment_seconds / 2:
             raise OptionError(
                 f"a segment may overlap by at most half of its {self.segment_seconds:g} s, "
@@ -55,6 +56,11 @@ def _check_number(name: str, seconds: object) -> None:
         raise ArgumentTypeError(f"{name} must be a number, not {seconds!r}")
     if not 0 <= float(seconds) <= LONGEST_SECONDS:
         raise OptionError(f"{name} must be 0 to {LONGEST_SECONDS}, not {float(seconds):g}")
+
+
+def _check_switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ArgumentTypeError(f"{name} must be True or False, not {value!r}")
 
 
 def _check_batch_size(size: object) -> None:

@@ -14,6 +14,7 @@ from stemkit.nn.fold import cast_unet, fold_batch_norm
 from stemkit.nn.resunet import ResUNet
 from stemkit.samples import Samples
 from stemkit.separation.batches import Batches, Step
+from stemkit.separation.compiled import compile_unet
 from stemkit.separation.device import Device, is_memory_error
 from stemkit.separation.memory import keep_freed_memory
 from stemkit.separation.options import BatchSize
@@ -31,13 +32,25 @@ class Predictor:
     """
 
     def __init__(
-        self, network: nn.Module, device: Device, batch_size: BatchSize, segment_frames: int
+        self,
+        network: nn.Module,
+        device: Device,
+        batch_size: BatchSize,
+        segment_frames: int,
+        *,
+        compiled: bool = False,
     ) -> None:
+        if compiled and device.placement.device.type != "cpu":
+            raise DeviceError(
+                f"--compile is for CPUs; leave it out on {device.placement.device.type}"
+            )
         keep_freed_memory()
         self._device = device
         self._batches = Batches(device)
         self._fitting: dict[tuple[tuple[str, ...], int], int] = {}
         ready = _prepare(network, device.placement.dtype)
+        if compiled:
+            _compile(ready, device.lanes)
         self._network = ready.eval().requires_grad_(requires_grad=False).to(device.placement.device)
         self._set_sizes(batch_size, segment_frames)
 
@@ -121,6 +134,13 @@ def _prepare(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     ready = copy.copy(network)
     ready._modules = {name: _prepare(part, dtype) for name, part in network.named_children()}
     return ready
+
+
+def _compile(network: nn.Module, lanes: int) -> None:
+    """Compile the ResUNets, one or a bag of them, of what `_prepare` gave, in place."""
+    for part in network.modules():
+        if isinstance(part, ResUNet):
+            part.add_module("unet", compile_unet(part.unet, part.config, lanes))
 
 
 def _count_fitting(device: Device, network: nn.Module, shape: tuple[int, int, int]) -> int:

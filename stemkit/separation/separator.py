@@ -33,6 +33,7 @@ class _Settings:
     segment_seconds: float
     overlap_seconds: float
     guard: bool
+    compiled: bool
 
     def to_options(self, sources: tuple[str, ...]) -> EngineOptions:
         """Return the options of an engine that gives a model's stems, and the chosen one."""
@@ -47,6 +48,7 @@ class _Settings:
             self.segment_seconds,
             self.overlap_seconds,
             self.guard,
+            self.compiled,
         )
 
 
@@ -107,6 +109,9 @@ class Separator(Processor):
     guard = _Setting[bool]()
     """Whether the vocals are lowered where they are probably leakage."""
 
+    compiled = _Setting[bool]()
+    """Whether the network is compiled for this machine's CPU, which takes minutes, once."""
+
     def __init__(
         self,
         stem: str = "vocals",
@@ -117,10 +122,19 @@ class Separator(Processor):
         segment_seconds: float = 30.0,
         overlap_seconds: float = 5.0,
         guard: bool = False,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         self._settings = _Settings(
-            stem, model, device, precision, batch_size, segment_seconds, overlap_seconds, guard
+            stem,
+            model,
+            device,
+            precision,
+            batch_size,
+            segment_seconds,
+            overlap_seconds,
+            guard,
+            compiled,
         )
         self._engine = _load_engine(self._settings)
 
@@ -183,7 +197,7 @@ class Separator(Processor):
                     f"{name} can't change while a stream runs; call flush() or reset() first"
                 )
             settings = dataclasses.replace(self._settings, **{name: value})  # type: ignore[arg-type]
-            if name in ("model", "device", "precision"):
+            if name in ("model", "device", "precision", "compiled"):
                 engine = _load_engine(settings)
             else:
                 sources = self._engine.model_sources
