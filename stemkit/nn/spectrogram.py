@@ -27,9 +27,9 @@ class Spectrogram(nn.Module):
 
     def invert(self, spectra: Tensor, frames: int) -> Tensor:
         """Return (..., frames) of (..., time, freq, 2)."""
-        flat = spectra.reshape(-1, *spectra.shape[-3:]).transpose(1, 2)  # (n, freq, time, 2)
+        flat = spectra.reshape(-1, *spectra.shape[-3:]).contiguous()  # (n, time, freq, 2)
         waves = torch.istft(
-            torch.view_as_complex(flat.contiguous()),
+            torch.view_as_complex(flat).transpose(1, 2),  # as it is in memory, frame by frame
             self.n_fft,
             self.hop,
             window=self.window,
@@ -40,7 +40,8 @@ class Spectrogram(nn.Module):
 
 def magnitude(pairs: Tensor) -> Tensor:
     """Return |X| of (..., 2), never below 1e-5 so that X / |X| is finite."""
-    return pairs.square().sum(-1).clamp(min=1e-10).sqrt()
+    real, imag = pairs.unbind(-1)
+    return torch.addcmul(real * real, imag, imag).clamp(min=1e-10).sqrt()
 
 
 def fold_bins(x: Tensor, bands: int) -> Tensor:
