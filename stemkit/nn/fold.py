@@ -1,7 +1,7 @@
 """A trained network made cheaper to run, in place: the same function, for inference only."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stemkit.nn.blocks import ResidualBlock, SeparableConv
@@ -11,15 +11,38 @@ from stemkit.nn.resunet import ResUNet
 def fold_batch_norm(network: ResUNet) -> None:
     """Let convolutions do the batch norms that come straight after them.
 
-    The other batch norms follow a sum or a skip and stay. For networks in evaluation mode; the
-    result has other weights than a checkpoint and can't be saved or trained.
+    That of the spectrum becomes a `Scale`; the others follow a sum or a skip and stay. For networks
+    in evaluation mode; the result has other weights than a checkpoint and can't be saved or
+    trained.
     """
+    if isinstance(network.bn0, nn.BatchNorm2d):
+        network.bn0 = Scale(network.bn0)
     for block in network.modules():
         if isinstance(block, ResidualBlock):
             block.conv1, block.bn2 = _fold(block.conv1, block.bn2), nn.Identity()
         elif isinstance(block, SeparableConv):
             block.conv1, block.bn2 = _fold(block.conv1, block.bn2), nn.Identity()
             block.conv2, block.bn3 = _fold(block.conv2, block.bn3), nn.Identity()
+
+
+class Scale(nn.Module):
+    """A batch norm in evaluation mode in one pass, however its input lies in memory."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        mean, var, weight, bias = (
+            tensor.detach().double()
+            for tensor in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+            if tensor is not None
+        )
+        gain = weight / (var + norm.eps).sqrt()
+        self.register_buffer("gain", gain.float()[:, None, None])  # (channels, 1, 1)
+        self.register_buffer("shift", (bias - gain * mean).float()[:, None, None])
+        self.gain: Tensor
+        self.shift: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.shift, x, self.gain)
 
 
 def cast_unet(network: ResUNet, dtype: torch.dtype) -> None:

@@ -30,7 +30,7 @@ class ResUNet(nn.Module):
         self.config = config
         self.pqmf = PQMF(config.band_count) if config.bands == "pqmf" else None
         self.spectrogram = Spectrogram(config.n_fft, config.hop)
-        self.bn0 = nn.BatchNorm2d(config.n_fft // 2 + 1, momentum=0.01)
+        self.bn0: nn.Module = nn.BatchNorm2d(config.n_fft // 2 + 1, momentum=0.01)
         self.unet = UNet(config)
 
     @property
