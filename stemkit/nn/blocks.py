@@ -1,5 +1,6 @@
 """The units that a stage of the U-Net repeats."""
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
@@ -80,6 +81,23 @@ class SeparableConv(nn.Module):
         x = self.conv2(F.leaky_relu_(self.bn2(x), SLOPE))
         y: Tensor = self.conv3(F.leaky_relu_(self.bn3(x), SLOPE))
         return y
+
+
+class PlanarConv(nn.Conv2d):
+    """A 1 x 1 convolution that takes channels-last input and gives whole planes.
+
+    What comes after goes along rows; taking them out of channels-last output costs more than the
+    convolution itself.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        points = x.movedim(1, -1).flatten(1, 2).transpose(1, 2)  # (batch, inputs, time * freq)
+        weight = self.weight.flatten(1).expand(len(x), -1, -1)
+        bias = self.get_parameter("bias")[:, None]
+        return torch.baddbmm(bias, weight, points).reshape(len(x), -1, *x.shape[2:])
 
 
 class TransposedUpsample(nn.Module):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from stemkit.nn.blocks import (
     FrequencyBlock,
     NearestUpsample,
+    PlanarConv,
     ResidualBlock,
     SeparableBlock,
     TransposedUpsample,
@@ -16,6 +17,7 @@ from stemkit.nn.pqmf import PQMF
 from stemkit.nn.spectrogram import Spectrogram, decouple, fold_bins, magnitude, unfold_bins
 
 MAPS = 4  # what the head gives for each bin: |M|, Re M, Im M, Q
+CACHED_FRAMES = 64  # of the spectrum, with all that is computed of them, fit in a CPU's cache
 
 
 class ResUNet(nn.Module):
@@ -64,14 +66,21 @@ class ResUNet(nn.Module):
     def estimate(self, spectra: Tensor) -> Tensor:
         """Return (batch, sources, planes, time, freq, 2) of a mix's spectra."""
         config = self.config
-        maps: Tensor = self.unet(self._features(spectra))
-        maps = maps[:, :, : spectra.shape[-3]].float()  # (batch, everything, time, freq)
+        maps: Tensor = self.unet(self._features(spectra))  # (batch, everything, time, freq)
         maps = maps.reshape(
             len(maps), len(config.sources), config.channels, MAPS, -1, *maps.shape[-2:]
         ).transpose(3, 4)  # (batch, sources, channels, bands, 4, time, freq)
+        parts = [
+            self._mask(maps[..., part, :], spectra[:, :, part]) for part in cut_frames(spectra)
+        ]
+        return torch.cat(parts, dim=3)
+
+    def _mask(self, maps: Tensor, spectra: Tensor) -> Tensor:
+        """Return what the maps make of as many frames of the spectra, or less."""
+        config, maps = self.config, maps[..., : spectra.shape[2], :].float()
         maps = unfold_bins(maps) if config.bands == "fold" else maps.flatten(2, 3)
-        maps = F.pad(maps, (0, 1))  # the last bin, which the U-Net never saw, stays silent
-        return decouple(maps, spectra[:, None], config.residual_magnitude)
+        found = decouple(maps, spectra[:, None, ..., :-1, :], config.residual_magnitude)
+        return F.pad(found, (0, 0, 0, 1))  # the last bin, which the U-Net never saw, stays silent
 
     def bin_frequencies_hz(self) -> Tensor:
         """Return what frequency each bin of `analyze` stands for, (planes, freq)."""
@@ -84,12 +93,29 @@ class ResUNet(nn.Module):
         return (place * config.sample_rate / 2 / config.band_count).repeat(config.channels, 1)
 
     def _features(self, spectra: Tensor) -> Tensor:
+        """Return what the U-Net sees of the spectra, with silence up to whole pooling cells."""
+        parts = [self._view(spectra[:, :, part]) for part in cut_frames(spectra)]
+        parts[-1] = F.pad(parts[-1], (0, 0, 0, -spectra.shape[2] % self.config.pooled_frames))
+        return torch.cat(parts, dim=2)
+
+    def _view(self, spectra: Tensor) -> Tensor:
         x = magnitude(spectra)  # (batch, planes, time, freq)
         x = torch.log1p(x) if self.config.magnitude == "log1p" else x
-        x = self.bn0(x.transpose(1, 3)).transpose(1, 3)  # normalised bin by bin
-        x = F.pad(x, (0, 0, 0, -x.shape[2] % self.config.pooled_frames))[..., :-1]
+        x = self.bn0(x.transpose(1, 3)).transpose(1, 3)[..., :-1]  # normalised bin by bin
         x = fold_bins(x, self.config.band_count) if self.config.bands == "fold" else x
         return x.to(self.unet.dtype, memory_format=torch.channels_last)
+
+
+def cut_frames(spectra: Tensor) -> list[slice]:
+    """Return which frames of (batch, planes, time, freq, 2) to compute at once.
+
+    On a CPU they are few, so that all that is made of them on the way stays in its cache; in
+    training, and on a GPU, they are all.
+    """
+    frames = spectra.shape[2]
+    is_cut = spectra.device.type == "cpu" and not torch.is_grad_enabled()
+    step = CACHED_FRAMES if is_cut else frames
+    return [slice(start, start + step) for start in range(0, frames, step)]
 
 
 class UNet(nn.Module):
@@ -132,7 +158,7 @@ class UNet(nn.Module):
             for depth, outputs in reversed(list(enumerate(widths)))
         )
         self.after = blocks(widths[0], widths[0], config.after_blocks)
-        self.head = nn.Conv2d(widths[0], len(config.sources) * planes * MAPS, 1)
+        self.head = PlanarConv(widths[0], len(config.sources) * planes * MAPS)
         self.apply(_initialize)
 
     @property
