@@ -1,144 +1,227 @@
-"""Time the engine against bytesep's own separator: same weights, same audio, in turns.
+"""Time stemkit against bytesep, Demucs and Open-Unmix: same audio, in turns, in one run.
 
-    python -m tests.benchmarks.speed [--seconds 60] [--turns 3]
+    python -m tests.benchmarks.speed [--seconds 30] [--turns 3] [--only PATTERN]
 
-Prints a Markdown table of medians. Needs what the tests need.
+Prints a Markdown table of medians. `--only` chooses contenders, such as "mobilenet*" or "*auto",
+and may be given several times.
+
+- bytesep and stemkit have the same seeded weights; `stemkit-small` has its own, the others random
+  ones. bytesep, Demucs and Open-Unmix run at the defaults of their own commands. All use the CPU.
+- End to end is from a 16-bit wav file to the closed 16-bit wav files of all stems, by a process
+  that has loaded the model and separated a clip of 3 s: that start isn't counted, nor is compiling,
+  which is done once for a machine and told below the table. bytesep and stemkit write the vocals of
+  an architecture; `stemkit-small` writes two stems, and the others four.
+- bytesep's segments are 30 s, and overlap by half where there are several: a song of 30 s is what
+  it does best. A shorter one costs it as much, and a longer one up to twice as much a minute.
+- The network alone is one forward pass over the segment length that each uses, divided by the audio
+  that this covers. What is counted as work is that of this pass, without what overlaps compute
+  again; see `contenders.work`. Work divided by time is the GFLOP/s.
+- The GEMM rate is that of a product of two 2048 x 2048 matrices, at the same precision.
+- The peak memory is a process's until it has separated the song.
+- The SNR is that of the vocals that the network alone gives. bytesep's is there for songs of 30 s
+  only, where its segment is stemkit's.
+
+Each contender is a process of its own, for an engine changes how malloc works for all of a process,
+and a peak is a process's. They take turns, and who fails is left out.
+
+Needs what the tests need, and `pip install --no-deps demucs==4.1.0 julius einops openunmix==1.3.0`.
 """
 
 import argparse
-import importlib
+import datetime
+import json
+import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from contextlib import suppress
+from fnmatch import fnmatch
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
+import soundfile
 
-import stemkit
-from stemkit.nn.checkpoints import load_checkpoint
 from stemkit.samples import Samples
-from stemkit.separation.engine import Engine
-from stemkit.separation.options import EngineOptions, Precision
-from tests.nn.oracle import build_bytesep
-from tests.nn.seeded import fill
+from stemkit.separation.options import Precision
+from tests.benchmarks.contenders.field import (
+    ARCHITECTURES,
+    Contender,
+    Files,
+    list_contenders,
+    list_missing,
+)
+from tests.benchmarks.contenders.figures import Figures, Machine
+from tests.benchmarks.contenders.runner import RATE
+from tests.benchmarks.speed_table import Results, print_table
 
-RATE = 44100
-
-
-CONTENDERS = ("bytesep", "float32", "auto", "small float32", "small auto")
+CLIP_SECONDS = 3
 
 
 def main() -> None:
     """Run each contender in turn, each time in a process of its own, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--architecture", default="resunet143-subband")
-    parser.add_argument("--contender", choices=CONTENDERS, help="Run this one, here, once.")
-    parser.add_argument("--output", type=Path, help="Where its output goes.")
+    parser.add_argument("--only", action="append", metavar="PATTERN", default=[])
     options = parser.parse_args()
-    if options.contender:
-        run_contender(options.contender, options.architecture, options.seconds, options.output)
-        return
-    seconds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    contenders = choose_contenders(options.only)
+    if not contenders:
+        names = "\n".join(contender.name for contender in list_contenders())
+        parser.error(f"nobody takes part; choose among:\n{names}")
     with tempfile.TemporaryDirectory() as folder:
-        outputs = {name: Path(folder) / f"{name}.npy" for name in CONTENDERS}
-        for _ in range(options.turns):
-            for name in CONTENDERS:
-                command = [sys.executable, "-m", "tests.benchmarks.speed", "--contender", name]
-                command += ["--architecture", options.architecture]
-                command += ["--seconds", str(options.seconds), "--output", str(outputs[name])]
-                found = subprocess.run(command, check=True, capture_output=True, text=True)
-                seconds[name].append(float(found.stdout.split()[-1]))
-        print(f"{options.architecture}, {options.seconds:g} s of audio, {options.turns} turns")
-        print_table(options.seconds, seconds, {n: np.load(path) for n, path in outputs.items()})
+        files = Files(Path(folder))
+        write_audio(files, options.seconds)
+        run(contenders, files, options)
 
 
-def run_contender(name: str, architecture: str, seconds: float, output: Path) -> None:
-    """Separate once to warm up and once for the clock; print how many seconds that took.
+def run(contenders: list[Contender], files: Files, options: argparse.Namespace) -> None:
+    """Prepare what needs it, let all take their turns, and print what came of it."""
+    for architecture in {one.model for one in contenders}.intersection(ARCHITECTURES):
+        start(files, "seed", architecture, str(files.weights(architecture)))
+    compiling = prepare(contenders, files)
+    contenders = [one for one in contenders if one.way != "compiled" or one in compiling]
+    machine = Machine(**start(files, "describe"))
+    results = take_turns(contenders, machine, files, options.turns)
+    print(f"\n{describe(machine)}")
+    print(f"{options.seconds:g} s of audio, {options.turns} turns, medians\n")
+    print_table(results, files)
+    for contender, seconds in compiling.items():
+        print(f"Compiling {contender.model} took {seconds:.0f} s, which isn't counted.")
 
-    A process of its own, since an engine changes how malloc works for all of a process.
-    """
-    mix = make_mix(seconds)
-    with tempfile.TemporaryDirectory() as home:
-        separate = make_contender(name, architecture, Path(home))
-        separate(mix[:, : 3 * RATE])
-        took, stem = measure(separate, mix)
-    np.save(output, stem)
-    print(took)
+
+def choose_contenders(patterns: list[str]) -> list[Contender]:
+    """Return who takes part; print what to install for those who can't."""
+    chosen = [
+        contender
+        for contender in list_contenders()
+        if not patterns or any(fnmatch(contender.name, pattern) for pattern in patterns)
+    ]
+    for way in dict.fromkeys(contender.way for contender in chosen):
+        if missing := list_missing(way):
+            print(f"{way} is left out; pip install --no-deps {' '.join(missing)}")
+            chosen = [contender for contender in chosen if contender.way != way]
+    return chosen
 
 
-def make_mix(seconds: float) -> Samples:
-    """Return pink-like noise, (2, frames)."""
+def write_audio(files: Files, seconds: float) -> None:
+    """Write the song, pink-like noise, and the clip, its beginning."""
     rng = np.random.default_rng(0)
-    spectrum = np.fft.rfft(rng.standard_normal((2, int(seconds * RATE))))
+    spectrum = np.fft.rfft(rng.standard_normal((2, round(seconds * RATE))))
     spectrum /= np.sqrt(np.arange(spectrum.shape[1]) + 100)
     signal = np.fft.irfft(spectrum)
-    return np.asarray(0.1 * signal / signal.std(), dtype=np.float32)
+    mix: Samples = np.asarray(0.1 * signal / signal.std(), dtype=np.float32)
+    soundfile.write(files.song, mix.T, RATE, "PCM_16")
+    soundfile.write(files.clip, mix[:, : CLIP_SECONDS * RATE].T, RATE, "PCM_16")
 
 
-def make_contender(name: str, architecture: str, home: Path) -> Callable[[Samples], Samples]:
-    """Return what to time; bytesep's separator is at its defaults."""
-    precision: Precision = "float32" if name.endswith("float32") else "auto"
-    if name.startswith("small"):
-        return make_engine(stemkit.load_network("stemkit-small"), precision)
-    network = build_bytesep(architecture, 1, home)
-    fill(network, seed=0)
-    if name != "bytesep":
-        path = home / "seeded.pth"
-        torch.save({"model": network.state_dict()}, path)
-        return make_engine(load_checkpoint(path, architecture, ("vocals",)), precision)
-    separator = importlib.import_module("bytesep.separator").Separator(
-        network, segment_samples=30 * RATE, batch_size=1, device="cpu"
+def prepare(contenders: list[Contender], files: Files) -> dict[Contender, float]:
+    """Let those compile that do, into a folder of this run; return the seconds that it took."""
+    found = {one: ask("prepare", one, files) for one in contenders if one.way == "compiled"}
+    return {contender: seconds for contender, seconds in found.items() if seconds is not None}
+
+
+def take_turns(contenders: list[Contender], machine: Machine, files: Files, turns: int) -> Results:
+    """Measure everyone and the GEMM rate once a turn, and then count the work of who is left."""
+    taken: dict[Contender, list[Figures]] = {contender: [] for contender in contenders}
+    precisions: tuple[Precision, ...] = ("float32", machine.auto_precision)
+    rates: dict[Precision, list[float]] = {precision: [] for precision in precisions}
+    for _ in range(turns):
+        for precision, found in rates.items():
+            found.append(start(files, "gemm", precision))
+        for contender in list(taken):
+            figures = ask("measure", contender, files)
+            if figures is None:
+                del taken[contender]
+            else:
+                taken[contender].append(Figures(**figures))
+    return Results(
+        {contender: find_medians(figures) for contender, figures in taken.items()},
+        count_work(list(taken), files),
+        {precision: statistics.median(found) for precision, found in rates.items()},
+        machine.auto_precision,
     )
-    return lambda mix: np.asarray(separator.separate({"waveform": mix}), dtype=np.float32)
 
 
-def make_engine(network: nn.Module, precision: Precision) -> Callable[[Samples], Samples]:
-    """Return a function that gives the vocals of a mix."""
-    engine = Engine(network, EngineOptions(("vocals",), "cpu", precision))
-    return lambda mix: engine.separate(mix, RATE)["vocals"]
+def count_work(contenders: list[Contender], files: Files) -> dict[Contender, float]:
+    """Return the GFLOP for each second of audio of those to whom the contenders are compared."""
+    references = dict.fromkeys(contender.reference for contender in contenders)
+    found = {reference: ask("count", reference, files) for reference in references}
+    return {reference: gflop for reference, gflop in found.items() if gflop is not None}
 
 
-def measure(separate: Callable[[Samples], Samples], mix: Samples) -> tuple[float, Samples]:
-    """Return how many seconds one call takes, and what it gives."""
-    began = time.perf_counter()
-    output = separate(mix)
-    return time.perf_counter() - began, output
-
-
-def print_table(
-    audio_seconds: float, seconds: dict[str, list[float]], outputs: dict[str, Samples]
-) -> None:
-    """Print medians, ratios to bytesep, and each precision's SNR against float32."""
-    first = statistics.median(seconds["bytesep"])
-    print(
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
-        f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
+def find_medians(figures: list[Figures]) -> Figures:
+    """Return the median of each figure."""
+    return Figures(
+        statistics.median(one.end_to_end_seconds for one in figures),
+        statistics.median(one.network_seconds for one in figures),
+        statistics.median(one.peak_mb for one in figures),
     )
-    print("| | s per minute of audio | times bytesep | times real time | SNR to float32 |")
-    print("| --- | ---: | ---: | ---: | ---: |")
-    for name, taken in seconds.items():
-        median = statistics.median(taken)
-        snr = snr_db(outputs.get(name.replace("auto", "float32")), outputs[name])
-        print(
-            f"| {name} | {median / audio_seconds * 60:.2f} | {first / median:.2f} "
-            f"| {audio_seconds / median:.1f} | {snr} |"
+
+
+def ask(task: str, contender: Contender, files: Files) -> Any:
+    """Return what a contender finds, or None where it fails, and say so."""
+    print(f"{task}: {contender.name}", file=sys.stderr)
+    try:
+        return start(files, task, contender.model, contender.way, str(files.folder))
+    except RuntimeError as error:
+        print(f"{contender.name} failed to {task} and is left out: {error}")
+        return None
+
+
+def start(files: Files, *arguments: str) -> Any:
+    """Return what a new process finds; raises RuntimeError with its last words where it fails.
+
+    A child's peak memory is never below what this process had when it started it.
+    """
+    found = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.contenders.run", *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"STEMKIT_HOME": str(files.folder)},
+    )
+    if found.returncode:
+        last_words = found.stderr.strip().splitlines()[-1:]
+        raise RuntimeError(*last_words or [f"it ended with code {found.returncode}"])
+    return json.loads(found.stdout.splitlines()[-1])
+
+
+def describe(machine: Machine) -> str:
+    """Return the processor, the threads, the versions and the date."""
+    return ", ".join(
+        (
+            name_processor(),
+            f"{len(os.sched_getaffinity(0))} cores",
+            f"{machine.threads} threads",
+            machine.capability,
+            f"Python {platform.python_version()}",
+            *list_versions("torch", "stemkit", "bytesep", "demucs", "openunmix"),
+            str(datetime.date.today()),
         )
+    )
 
 
-def snr_db(reference: Samples | None, output: Samples) -> str:
-    """Return the SNR in dB as text, or nothing where the output is its own reference."""
-    if reference is None or reference is output:
-        return ""
-    error = np.square(reference.astype(np.float64) - output).sum()
-    return f"{10 * np.log10(np.square(reference.astype(np.float64)).sum() / error):.0f} dB"
+def name_processor() -> str:
+    """Return what Linux calls the processor, or else what Python knows."""
+    with suppress(OSError):
+        if found := re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text()):
+            return found[1]
+    return platform.processor() or platform.machine()
+
+
+def list_versions(*packages: str) -> list[str]:
+    """Return the versions of those packages that are installed."""
+    found = []
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    return found
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Who takes part in `tests.benchmarks.speed`, and what each does in its own process."""
