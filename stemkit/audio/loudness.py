@@ -11,8 +11,8 @@ from array import array
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.signal import sosfilt
 
+from stemkit.audio.sections import SectionFilter
 from stemkit.audio.steps import STEPS_PER_SECOND, StepReducer, Steps, check_rate
 from stemkit.samples import Samples
 
@@ -61,17 +61,14 @@ class WeightedPower:
 
     def __init__(self, sample_rate: int, channels: int) -> None:
         check_rate(sample_rate)
-        self._sections = k_weighting(sample_rate)
-        self._state = np.zeros((len(self._sections), channels, 2))
+        self._weighting = SectionFilter(k_weighting(sample_rate), channels)
         self._squares = StepReducer(np.add, sample_rate, channels)
         self._step_frames = sample_rate / STEPS_PER_SECOND
 
     def push(self, block: Samples) -> Steps:
         """Return the power of each step that `block` completes."""
-        weighted = block
-        if block.size:  # sosfilt refuses an empty one
-            weighted, self._state = sosfilt(self._sections, block, axis=1, zi=self._state)
-        return self._sum(self._squares.push(np.square(weighted)))
+        weighted = self._weighting.push(block)
+        return self._sum(self._squares.push(np.square(weighted, out=weighted)))
 
     def flush(self) -> Steps:
         """Return the power of the step that the stream ended in."""

@@ -65,7 +65,7 @@ def test_ffmpeg_says_the_same_of_a_real_clip() -> None:
 @pytest.mark.parametrize("sample_rate", [8000, 44100])
 @pytest.mark.parametrize("block_frames", [1, 17, 799, 800, 801, 4410])
 def test_blocks_of_any_lengths_give_the_same(sample_rate: int, block_frames: int) -> None:
-    samples = noise(4000 if block_frames == 1 else 50_001)
+    samples = noise(4000 if block_frames < 100 else 50_001)
     whole = loudness(samples, sample_rate, samples.shape[1])
     assert loudness(samples, sample_rate, block_frames) == whole
     assert sample_rate > 8000 or np.isfinite(whole)
