@@ -10,7 +10,6 @@ from stemkit.audio.wav import BitDepth
 from stemkit.batch.handing import check_handoffs
 from stemkit.batch.jobs import DEFAULT_TEMPLATE, Naming
 from stemkit.batch.treatment import Provenance, Treatment
-from stemkit.effects.preset import check_plugins, check_stems
 from stemkit.errors import OptionError
 from stemkit.handoff.kinds import Handoff
 from stemkit.separation.guard import check_guard
@@ -56,17 +55,12 @@ def request_separation(
     Raises OptionError, ModelError and PresetError for what can't be done.
     """
     engine_options = engine_options or EngineOptions()
-    if preset:
-        if not preset.stems:
-            raise OptionError(f"preset {preset.place} separates nothing; apply it instead")
-        if engine_options.stems is not None:
-            raise OptionError("a preset says which stems are made; leave out the stems")
-        engine_options = dataclasses.replace(engine_options, stems=tuple(preset.stems))
-        check_plugins(preset, allow_plugins=allow_plugins)
     model = model or (preset and preset.model) or DEFAULT_MODEL
     sources = read_sources(model)
     if preset:
-        check_stems(preset, sources)
+        engine_options = _follow_preset(
+            preset, sources, engine_options, allow_plugins=allow_plugins
+        )
     recipes = choose_recipes(sources, engine_options.stems)
     if engine_options.guard:
         check_guard(sources)
@@ -92,6 +86,8 @@ def request_application(
 
     Raises OptionError and PresetError for what can't be done.
     """
+    from stemkit.effects.preset import check_plugins
+
     if preset.stems:
         raise OptionError(f"preset {preset.place} treats stems; separate with it instead")
     check_plugins(preset, allow_plugins=allow_plugins)
@@ -105,6 +101,25 @@ def request_application(
         keep_tags=options.keep_tags,
         provenance=options.provenance,
     )
+
+
+def _follow_preset(
+    preset: "Preset",
+    sources: tuple[str, ...],
+    engine_options: EngineOptions,
+    *,
+    allow_plugins: bool,
+) -> EngineOptions:
+    """Return the options with the preset's stems; raises as `request_separation` does."""
+    from stemkit.effects.preset import check_plugins, check_stems  # late, as it brings all effects
+
+    if not preset.stems:
+        raise OptionError(f"preset {preset.place} separates nothing; apply it instead")
+    if engine_options.stems is not None:
+        raise OptionError("a preset says which stems are made; leave out the stems")
+    check_plugins(preset, allow_plugins=allow_plugins)
+    check_stems(preset, sources)
+    return dataclasses.replace(engine_options, stems=tuple(preset.stems))
 
 
 def _choose_format(options: OutputOptions, preset: "OutputSettings | None") -> OutputFormat:

@@ -5,14 +5,17 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stemkit import __version__
 from stemkit.audio.encode import OutputFormat
 from stemkit.batch.treatment import Treatment
-from stemkit.effects.preset import hash_preset_files, parse_preset
 from stemkit.errors import LedgerError
 from stemkit.separation.options import EngineOptions
 from stemkit.weights.sources import hash_weights
+
+if TYPE_CHECKING:
+    from stemkit.effects.schema import Preset
 
 _WITHOUT_EFFECT = ("batch_size", "compiled")
 """Options that change no output by more than rounding."""
@@ -43,7 +46,7 @@ def describe_treatment(treatment: Treatment) -> Settings:
         "model": model and hash_weights(model),
         "options": {name: options[name] for name in options if name not in _WITHOUT_EFFECT},
         "preset": preset and preset.to_toml(),
-        "preset_files": preset and hash_preset_files(preset),
+        "preset_files": preset and _hash_files(preset),
         "tags": treatment.keep_tags,
     }
     places = {
@@ -67,13 +70,12 @@ def restore_treatment(settings: Settings | None, *, allow_plugins: bool = False)
         fields, places = json.loads(settings.effective), json.loads(settings.places)
         stems = fields["options"]["stems"]
         options = fields["options"] | {"stems": stems and tuple(stems)}
-        folder = places["preset_folder"]
         return Treatment(
             OutputFormat(**fields["format"]),
             places["model"],
             EngineOptions(**options),
             fields["preset"]
-            and parse_preset(fields["preset"], places["preset"], folder and Path(folder)),
+            and _restore_preset(fields["preset"], places["preset"], places["preset_folder"]),
             allow_plugins,
             fields.get("tags", True),
             places.get("provenance", "off"),
@@ -81,6 +83,18 @@ def restore_treatment(settings: Settings | None, *, allow_plugins: bool = False)
         )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise LedgerError(f"the ledger's settings can't be used again ({error!r})") from error
+
+
+def _hash_files(preset: "Preset") -> tuple[str, ...]:
+    from stemkit.effects.preset import hash_preset_files  # late, as it brings all effects
+
+    return hash_preset_files(preset)
+
+
+def _restore_preset(text: str, place: str, folder: str | None) -> "Preset":
+    from stemkit.effects.preset import parse_preset
+
+    return parse_preset(text, place, Path(folder) if folder else None)
 
 
 def name_differences(before: Settings, now: Settings) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stemkit.batch.treatment import Treatment
-from stemkit.effects.render import SONG, Renderer
 from stemkit.samples import Samples
-from stemkit.separation.stems import Stems
+from stemkit.separation.stems import SONG, Stems
 
 if TYPE_CHECKING:
+    from stemkit.effects.render import Renderer
     from stemkit.separation.engine import Engine
 
 
@@ -19,9 +19,8 @@ class Studio:
 
     def __init__(self, treatment: Treatment, workers: int) -> None:
         self._treatment = treatment
-        self._idle: list[Renderer] = []  # native plugins hold state: one song at a time each
-        if treatment.preset is not None:
-            self._idle.append(Renderer(treatment.preset, allow_plugins=treatment.allow_plugins))
+        # Native plugins hold state: one song at a time each.
+        self._idle = [_make_renderer(treatment)]
         self._engine = _load_engine(treatment, workers)
 
     def separate(self, blocks: Iterable[Samples], sample_rate: int) -> Iterator[Stems]:
@@ -31,18 +30,23 @@ class Studio:
         return self._engine.separate_blocks(blocks, sample_rate)
 
     @contextmanager
-    def borrow_renderer(self) -> Iterator[Renderer | None]:
+    def borrow_renderer(self) -> "Iterator[Renderer | None]":
         """Give a renderer that no other thread has until it is given back; None without preset."""
-        preset = self._treatment.preset
-        if preset is None:
-            yield None
-            return
         try:
             renderer = self._idle.pop()
         except IndexError:
-            renderer = Renderer(preset, allow_plugins=self._treatment.allow_plugins)
+            renderer = _make_renderer(self._treatment)
         yield renderer
         self._idle.append(renderer)  # not after an error, which may have left sound in it
+
+
+def _make_renderer(treatment: Treatment) -> "Renderer | None":
+    """Return a renderer of the preset, if there is one; only then are effects imported."""
+    if treatment.preset is None:
+        return None
+    from stemkit.effects.render import Renderer
+
+    return Renderer(treatment.preset, allow_plugins=treatment.allow_plugins)
 
 
 def _load_engine(treatment: Treatment, workers: int) -> "Engine | None":

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from stemkit.audio.encode import OutputFormat
-from stemkit.effects.schema import Preset
 from stemkit.handoff.kinds import Handoff
 from stemkit.separation.options import EngineOptions
 from stemkit.weights.sources import as_path
+
+if TYPE_CHECKING:
+    from stemkit.effects.schema import Preset
 
 Provenance = Literal["track", "run", "off"]
 """Where the records of tracks are: beside each one's stems, in one file of the run, or nowhere."""
@@ -26,7 +28,7 @@ class Treatment:
     output_format: OutputFormat
     model: str | Path | None = None
     engine_options: EngineOptions = field(default_factory=EngineOptions)
-    preset: Preset | None = None
+    preset: "Preset | None" = None
     allow_plugins: bool = False
     keep_tags: bool = True
     provenance: Provenance = "track"

@@ -1,6 +1,7 @@
 """`stemkit`: the group of commands, and what becomes of an error."""
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -61,7 +62,9 @@ def main() -> NoReturn:
     hangup = getattr(signal, "SIGHUP", None)  # not on Windows; ignored under nohup
     if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
         signal.signal(hangup, _interrupt)
-    sys.exit(run())
+    code = run()
+    gc.freeze()  # or the collector goes over all of torch before the exit, for most of a second
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:

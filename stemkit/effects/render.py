@@ -11,10 +11,7 @@ from stemkit.errors import OptionError
 from stemkit.samples import Samples
 from stemkit.separation.processor import SampleStream
 from stemkit.separation.queue import SampleQueue
-from stemkit.separation.stems import Stems
-
-SONG = "song"
-"""The one stem of a song that isn't separated."""
+from stemkit.separation.stems import SONG, Stems
 
 
 class Renderer:

@@ -8,11 +8,10 @@ harmonic, for what leaks from instruments is more so than singing.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
-from scipy.ndimage import uniform_filter1d
 
 from stemkit.errors import OptionError
 from stemkit.samples import Samples
@@ -32,6 +31,7 @@ _SMOOTH_FRAMES = 5
 _SILENCE = 1e-9  # of the mix's mean power, -90 dB
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 
 def check_guard(sources: tuple[str, ...]) -> None:
@@ -77,6 +77,8 @@ class _Grid:
 
     def transform(self, audio: Samples) -> npt.NDArray[np.complex64]:
         """Return the spectra, (channels, frames, bins)."""
+        from scipy import fft  # SciPy takes a second to import, and few runs have a guard
+
         window = np.hanning(self.size + 1)[:-1].astype(np.float32)
         padded = np.pad(audio, ((0, 0), (self.hop, self.hop + -audio.shape[1] % self.hop)))
         frames = np.lib.stride_tricks.sliding_window_view(padded, self.size, axis=1)
@@ -85,6 +87,8 @@ class _Grid:
 
     def invert(self, spectra: npt.NDArray[np.complex64], length: int) -> Samples:
         """Return the signal, (channels, length)."""
+        from scipy import fft
+
         frames = fft.irfft(spectra, self.size)
         first, second = frames[..., : self.hop], frames[..., self.hop :]
         joined = first[:, 1:] + second[:, :-1]
@@ -115,17 +119,24 @@ def _find_leakage(vocals: Floats, mix: Floats, silence: float, grid: _Grid) -> F
         for seconds in (_LONG_SECONDS, _SHORT_SECONDS)
     )
     leakage = np.interp(long, _LEAK_DB, (1, 0)) * np.interp(short, _WORD_DB, (1, 0))
-    smooth: Floats = uniform_filter1d(leakage, _SMOOTH_FRAMES, output=np.float32, mode="nearest")
-    return smooth
+    return _average(leakage, _SMOOTH_FRAMES, "nearest").astype(np.float32)
 
 
-def _measure_share(
-    vocals: Floats, mix: Floats, silence: float, frames: int
-) -> npt.NDArray[np.float64]:
+def _measure_share(vocals: Floats, mix: Floats, silence: float, frames: int) -> Doubles:
     """Return how much of the mix the vocals are around each frame, in dB."""
     held, whole = (
-        np.maximum(uniform_filter1d(power, frames, output=np.float64, mode="constant"), 0) + silence
+        np.maximum(_average(power, frames, "constant"), 0) + silence
         for power in (vocals, mix)  # a running sum of what is silent can end a little below 0
     )
-    share: npt.NDArray[np.float64] = 10 * np.log10(held / whole)
+    share: Doubles = 10 * np.log10(held / whole)
     return share
+
+
+def _average(
+    values: Floats | Doubles, frames: int, beyond: Literal["constant", "nearest"]
+) -> Doubles:
+    """Return the mean of so many frames around each; `beyond` the ends is silence, or the last."""
+    from scipy.ndimage import uniform_filter1d
+
+    average: Doubles = uniform_filter1d(values, frames, output=np.float64, mode=beyond)
+    return average

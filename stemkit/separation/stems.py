@@ -13,6 +13,9 @@ Stems = dict[str, Samples]
 COMPLEMENTS = {"accompaniment": "vocals", "vocals": "accompaniment"}
 RESIDUAL = "residual"
 
+SONG = "song"
+"""The one stem of a song that isn't separated."""
+
 
 @dataclass(frozen=True)
 class StemRecipe:

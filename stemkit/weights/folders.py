@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-import pooch
+from platformdirs import user_cache_dir
 
 SHIPPED_CARDS = Path(__file__).parent / "cards"
 BUNDLED_WEIGHTS = Path(__file__).parent / "bundled"
@@ -12,7 +12,7 @@ BUNDLED_WEIGHTS = Path(__file__).parent / "bundled"
 def stemkit_home() -> Path:
     """Return the folder that STEMKIT_HOME names, or else the platform's cache folder."""
     home = os.environ.get("STEMKIT_HOME")
-    return Path(home).expanduser() if home else Path(pooch.os_cache("stemkit"))
+    return Path(home).expanduser() if home else Path(user_cache_dir("stemkit"))
 
 
 def models_folder() -> Path:

@@ -40,9 +40,7 @@ HttpUrl = Annotated[str, Field(pattern=r"^https?://\S+$")]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class WeightsFile(_Table):

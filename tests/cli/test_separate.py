@@ -192,6 +192,29 @@ def test_an_interrupted_run_leaves_nothing_half_written(
     assert not list_outputs(out)
 
 
+def test_a_plain_run_imports_only_what_it_needs(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", make_song(44100, 2).T, 44100)
+    code = (
+        "import sys; from stemkit.cli.main import run;"
+        f"assert run(['separate', {str(tmp_path / 'song.wav')!r}, '-q', "
+        f"'-o', {str(tmp_path / 'out')!r}]) == 0;"
+        "print({'scipy.signal', 'scipy.ndimage', 'scipy.fft', 'pooch', 'stemkit.effects.schema',"
+        "'pedalboard', 'matplotlib', 'rich'} & set(sys.modules))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "set()\n"
+
+
+def test_the_exit_calls_its_handlers_and_collects_nothing() -> None:
+    code = (
+        "import atexit, gc, sys; from stemkit.cli.main import main;"
+        "atexit.register(lambda: print('frozen', gc.get_freeze_count() > 0));"
+        "sys.argv[1:] = ['--version']; main()"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == "frozen True"
+
+
 def test_help_is_quick_and_imports_no_torch() -> None:
     code = (
         "import sys; from stemkit.cli.main import run; assert run(['--help']) == 0;"

@@ -8,10 +8,10 @@ import pytest
 
 from stemkit.audio.levels import Level
 from stemkit.effects.preset import parse_preset
-from stemkit.effects.render import SONG, Renderer
+from stemkit.effects.render import Renderer
 from stemkit.errors import OptionError, PresetError
 from stemkit.samples import Samples
-from stemkit.separation.stems import Stems
+from stemkit.separation.stems import SONG, Stems
 
 RATE = 44100
 FRAMES = 30_001

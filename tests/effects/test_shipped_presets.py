@@ -12,12 +12,12 @@ from stemkit.audio.encode import OutputFormat
 from stemkit.audio.stems import StemOutput, StemsWriter
 from stemkit.effects.folder import presets_folder
 from stemkit.effects.preset import load_preset
-from stemkit.effects.render import SONG, Renderer
+from stemkit.effects.render import Renderer
 from stemkit.effects.schema import Preset
 from stemkit.samples import Samples
 from stemkit.separation.engine import Engine
 from stemkit.separation.options import EngineOptions
-from stemkit.separation.stems import Stems
+from stemkit.separation.stems import SONG, Stems
 from tests.audio.meters import ffmpeg_measures
 
 CLIP = Path(__file__).parents[2] / "examples" / "audio" / "word-war-vi.ogg"

@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
+import platformdirs
+import pooch
 import pytest
+from platformdirs import windows
+from platformdirs.api import PlatformDirsABC
+from platformdirs.macos import MacOS
+from platformdirs.unix import Unix
+from platformdirs.windows import Windows
 
 from stemkit.errors import ModelError, OptionError, UnknownModelError
 from stemkit.nn.config import ARCHITECTURES
@@ -199,3 +206,23 @@ def test_home_is_in_the_cache_of_the_platform_otherwise(
     monkeypatch.setenv("HOME", str(tmp_path))
     assert stemkit_home().name == "stemkit"
     assert stemkit_home().is_absolute()
+
+
+@pytest.mark.parametrize(
+    ("system", "folder"),
+    [
+        (Unix, ".cache/stemkit"),
+        (MacOS, "Library/Caches/stemkit"),
+        (Windows, "AppData/Local/stemkit/stemkit/Cache"),
+    ],
+)
+def test_home_is_where_pooch_would_have_it(
+    system: type[PlatformDirsABC], folder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for variable in ("STEMKIT_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(windows, "get_win_folder", lambda _: str(tmp_path / "AppData" / "Local"))
+    monkeypatch.setattr(platformdirs, "PlatformDirs", system)
+    assert stemkit_home() == pooch.os_cache("stemkit")
+    assert stemkit_home() == tmp_path / folder
