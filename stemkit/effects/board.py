@@ -156,10 +156,11 @@ class Board(Processor, MutableSequence[Plugin]):
     def to_preset(self, summary: str = "A chain of effects", folder: Path | None = None) -> Preset:
         """Return a preset whose mix goes through this chain, without stems.
 
-        A Separator keeps its stem, model and segments; its device, precision and batch size are
-        the machine's. A Convolution's impulse response must be a file in `folder`, where the preset
-        will be. Raises PresetError for what isn't data: an impulse response elsewhere or from an
-        array, a VST3 or Audio Unit plugin, a separator with a network of the caller's.
+        A Separator keeps its stem, model and segments; its device, precision and batch size, and
+        whether it is compiled, are the machine's. A Convolution's impulse response must be a file
+        in `folder`, where the preset will be. Raises PresetError for what isn't data: an impulse
+        response elsewhere or from an array, a VST3 or Audio Unit plugin, a separator with a network
+        of the caller's.
         """
         try:
             mix = MixSettings(chain=tuple(describe_plugin(plugin, folder) for plugin in self))
