@@ -60,9 +60,9 @@ class SectionFilter:
         return filtered.reshape(channels, _PIECE_FRAMES)[:, :frames]
 
     def _find_states(self, rows: Floats) -> Floats:
-        """Return the state after each row: first as if it began at rest, then with what was before.
+        """Return the state after each row.
 
-        Each turn looks back over twice as many rows as the one before.
+        At first it is what the row alone leaves; each turn adds what as many rows again left.
         """
         step = self._matrix[_ROW_FRAMES:, _ROW_FRAMES:]
         states: Floats = rows @ self._matrix[:_ROW_FRAMES, _ROW_FRAMES:]

@@ -77,7 +77,7 @@ class _Grid:
 
     def transform(self, audio: Samples) -> npt.NDArray[np.complex64]:
         """Return the spectra, (channels, frames, bins)."""
-        from scipy import fft  # SciPy takes a second to import, and few runs have a guard
+        from scipy import fft  # late: it takes half a second, and few runs have a guard
 
         window = np.hanning(self.size + 1)[:-1].astype(np.float32)
         padded = np.pad(audio, ((0, 0), (self.hop, self.hop + -audio.shape[1] % self.hop)))
