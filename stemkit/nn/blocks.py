@@ -87,13 +87,16 @@ class PlanarConv(nn.Conv2d):
     """A 1 x 1 convolution that takes channels-last input and gives whole planes.
 
     What comes after goes along rows; taking them out of channels-last output costs more than the
-    convolution itself.
+    convolution itself. In training it is a plain convolution, whose gradient has the layout of the
+    weight, as DistributedDataParallel wants it.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return super().forward(x)
         points = x.movedim(1, -1).flatten(1, 2).transpose(1, 2)  # (batch, inputs, time * freq)
         weight = self.weight.flatten(1).expand(len(x), -1, -1)
         bias = self.get_parameter("bias")[:, None]
