@@ -1,6 +1,7 @@
 """Second-order sections over a stream, by matrix products.
 
-It is what scipy.signal.sosfilt does, as fast, but importing scipy.signal takes a second.
+It is what scipy.signal.sosfilt does, whose import takes a second. Blocks of 16,384 frames and more
+cost 1.0 to 1.4 times as much; short ones more, for a piece that is begun is filtered again.
 """
 
 from typing import TypeAlias

@@ -42,7 +42,8 @@ class CompiledUNet(nn.Module):
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self._program.run([example[None]])[0] for example in x])
+        found = [self._program.run([example[None]])[0] for example in x]
+        return found[0] if len(found) == 1 else torch.cat(found)
 
 
 def compile_unet(unet: UNet, config: NetworkConfig, lanes: int) -> CompiledUNet:

@@ -12,11 +12,9 @@ the peaks of all its processes. 180 minutes need 12 GB where temporary files go 
 import argparse
 import os
 import platform
-import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from matplotlib.figure import Figure
 
 from stemkit.samples import Samples
 from tests.benchmarks.library import time_process
+from tests.benchmarks.processor import name_processor
 
 SONG = Path("examples/audio/word-war-vi.ogg")
 
@@ -94,14 +93,6 @@ def describe_machine() -> str:
         f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, "
         f"Python {platform.python_version()}, torch {torch.__version__}"
     )
-
-
-def name_processor() -> str:
-    with suppress(OSError):
-        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-        if found:
-            return found[1]
-    return platform.machine()
 
 
 def read_song(path: Path) -> Song:

@@ -32,7 +32,6 @@ import datetime
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -57,6 +56,7 @@ from tests.benchmarks.contenders.field import (
 )
 from tests.benchmarks.contenders.figures import Figures, Machine
 from tests.benchmarks.contenders.runner import RATE
+from tests.benchmarks.processor import name_processor
 from tests.benchmarks.speed_table import Results, print_table
 
 CLIP_SECONDS = 3
@@ -205,14 +205,6 @@ def describe(machine: Machine) -> str:
             str(datetime.date.today()),
         )
     )
-
-
-def name_processor() -> str:
-    """Return what Linux calls the processor, or else what Python knows."""
-    with suppress(OSError):
-        if found := re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text()):
-            return found[1]
-    return platform.processor() or platform.machine()
 
 
 def list_versions(*packages: str) -> list[str]:
