@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from stemkit.nn import winograd
+
 SLOPE = 0.01  # of the leaky ReLU
 
 
@@ -13,15 +15,28 @@ class ResidualBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(inputs, momentum=0.01)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.conv1 = SquareConv(inputs, outputs)
         self.bn2: nn.Module = nn.BatchNorm2d(outputs, momentum=0.01)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.conv2 = SquareConv(outputs, outputs)
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv1(F.leaky_relu_(self.bn1(x), SLOPE))
         y = self.conv2(F.leaky_relu_(self.bn2(y), SLOPE))
         return y.add_(self.shortcut(x))
+
+
+class SquareConv(nn.Conv2d):
+    """A 3 x 3 convolution, by matrix products where these are faster."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() or not winograd.suits(self.weight):
+            return super().forward(x)
+        y: Tensor = winograd.convolve(x, self.weight, self.bias)
+        return y
 
 
 class FrequencyBlock(nn.Module):

@@ -1,11 +1,15 @@
 """A trained network made cheaper to run, in place: the same function, for inference only."""
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stemkit.nn.blocks import ResidualBlock, SeparableConv
 from stemkit.nn.resunet import ResUNet
+
+_Conv = TypeVar("_Conv", bound=nn.Conv2d)
 
 
 def fold_batch_norm(network: ResUNet) -> None:
@@ -55,5 +59,5 @@ def cast_unet(network: ResUNet, dtype: torch.dtype) -> None:
             module.to(dtype).to(memory_format=torch.channels_last)
 
 
-def _fold(conv: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
+def _fold(conv: _Conv, norm: nn.Module) -> _Conv:
     return fuse_conv_bn_eval(conv, norm) if isinstance(norm, nn.BatchNorm2d) else conv

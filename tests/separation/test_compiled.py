@@ -13,6 +13,7 @@ from torch._inductor import config as inductor_config
 from stemkit.errors import ArgumentTypeError, DeviceError, OptionError
 from stemkit.nn.config import ARCHITECTURES
 from stemkit.nn.resunet import ResUNet
+from stemkit.nn.winograd import LEAST_CHANNELS
 from stemkit.separation.compiled import _fingerprint, compile_unet
 from stemkit.separation.engine import Engine
 from stemkit.separation.options import EngineOptions
@@ -29,7 +30,7 @@ def make_network() -> ResUNet:
         ARCHITECTURES["stemkit-small"],
         n_fft=256,
         hop=64,
-        stage_channels=(4, 6),
+        stage_channels=(4, LEAST_CHANNELS),
         bottleneck_blocks=1,
         frequency_bottleneck=4,
     )
