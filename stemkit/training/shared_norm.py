@@ -1,9 +1,11 @@
 """Batch norm over the batches of all processes."""
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 
 
 def share_norms(module: nn.Module) -> None:
@@ -31,17 +33,10 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        variance, mean = (
-            part.double() for part in torch.var_mean(x.float(), (0, 2, 3), correction=0)
-        )
-        own = torch.stack((mean, variance + mean.square()))
-        mean, square = _Mean.apply(own)
-        variance = square - mean.square()
-        self._remember(mean.detach(), variance.detach(), x.numel() // x.shape[1])
-        gain = self.weight * torch.rsqrt(variance + self.eps).float()
-        bias = self.bias - mean.float() * gain
-        y: Tensor = x.float() * gain[:, None, None] + bias[:, None, None]
-        return y.to(x.dtype)
+        y, mean, variance = _Normalize.apply(x, self.weight, self.bias, self.eps)
+        self._remember(mean, variance, x.numel() // x.shape[1])
+        normalized: Tensor = y
+        return normalized
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
@@ -49,20 +44,39 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         if self.running_mean is None or self.running_var is None or self.momentum is None:
             return  # of a kind that no network here has
         total = count * dist.get_world_size()
-        self.running_mean.lerp_(mean.float(), self.momentum)
-        self.running_var.lerp_((variance * total / (total - 1)).float(), self.momentum)
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * (total / (total - 1)), self.momentum)
 
 
-class _Mean(torch.autograd.Function):
-    """The mean over all processes; torch's own differentiable one is deprecated or private."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, own: Tensor) -> Tensor:
-        return _take_mean(own)
+class _Normalize(torch.autograd.Function):
+    """Batch norm by the statistics of all processes, which come with it, in torch's own kernels."""
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> Tensor:
-        return _take_mean(gradients[0])  # of a sum of all processes' losses, as is the gradient
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        own = torch.ops.aten.batch_norm_update_stats(x.float(), None, None, 0.0)
+        mean, variance = (part.double() for part in own)
+        mean, square = _take_mean(torch.stack((mean, variance + mean.square())))
+        mean, variance = mean.float(), (square - mean.square()).float()
+        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.mark_non_differentiable(mean, variance)
+        ctx.eps = eps
+        return F.batch_norm(x, mean, variance, weight, bias, eps=eps), mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, weight, mean, variance = ctx.saved_tensors
+        # First as if the statistics were constants, then by how they follow x.
+        of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+        )
+        scale = torch.rsqrt(variance + ctx.eps)
+        slope, level = _take_mean(torch.stack((of_weight, of_bias))) / (x.numel() // x.shape[1])
+        slope = slope * scale
+        of_x.addcmul_(x, (weight * scale * slope)[:, None, None], value=-1)
+        of_x.sub_((weight * scale * (level - mean * slope))[:, None, None])
+        return of_x, of_weight, of_bias, None
 
 
 def _take_mean(values: Tensor) -> Tensor:
