@@ -4,7 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_run_after_a_kill_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.batch.kills", str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=200)

@@ -344,6 +344,7 @@ def test_looking_leaves_no_trace(library: Library) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in library.out.rglob("*")}
 
 
+@pytest.mark.slow
 def test_processes_die_with_a_killed_driver(library: Library) -> None:
     write_song(library.songs / "long.wav", 600)
     arguments = ["-o", str(library.out), "-m", str(library.model), "--backend", "loky", "--json"]

@@ -68,6 +68,7 @@ def test_every_event_is_as_the_schema_says(
     assert {job["reason"] for job in first["jobs"]} == {"missing"}  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_progress_is_told_about_once_a_second(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_list_comes_from_stdin_too(
     assert len(read_tree(tmp_path / "out")) == 2 * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["wav", "flac"])
 def test_a_pipe_gives_the_bytes_of_the_file(
     container: str, songs: Path, model: Path, tmp_path: Path
@@ -238,6 +240,7 @@ def wait_for(process: subprocess.Popen[str], event: str) -> None:
     raise AssertionError(f"no {event}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_signal_ends_a_run_in_good_order(number: signal.Signals, tmp_path: Path) -> None:
     write_song(tmp_path / "songs" / "long.wav", 300)
@@ -254,6 +257,7 @@ def test_a_signal_ends_a_run_in_good_order(number: signal.Signals, tmp_path: Pat
         assert ledger.count() == {"interrupted": 1}
 
 
+@pytest.mark.slow
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     write_song(tmp_path / "songs" / "long.wav", 300)
     command = ["separate", str(tmp_path / "songs"), "-o", str(tmp_path / "out"), "--json"]
@@ -269,6 +273,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_what_is_dropped_into_a_watched_folder_is_separated(
     command: list[str], songs: Path, tmp_path: Path
 ) -> None:
@@ -302,6 +307,7 @@ def test_a_run_goes_on_in_another_thread(command: list[str]) -> None:
     assert codes == [1]
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_told_and_the_rest_goes_on(
     songs: Path, model: Path, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def test_a_vector_drawing_is_whole(tmp_path: Path) -> None:
     assert data.endswith(b"%%EOF\n")
 
 
+@pytest.mark.slow
 def test_the_same_sound_gives_the_same_bytes(tmp_path: Path) -> None:
     sound = write_sound(tmp_path / "a.wav")
     code = (
@@ -95,6 +96,7 @@ def test_a_track_is_drawn_with_its_song_and_each_stem(tmp_path: Path) -> None:
             assert image.size == (1600, 80 + 320 * lanes)
 
 
+@pytest.mark.slow
 def test_markers_and_titles_are_drawn(tmp_path: Path) -> None:
     def draw_marked(title: str, *marks: tuple[int, str]) -> bytes:
         folder = tmp_path / str(len(list(tmp_path.iterdir()))) / "song"

@@ -12,6 +12,7 @@ from stemkit.separation.guard import guard_vocals
 from tests.study.making import make_material
 
 
+@pytest.mark.slow
 def test_a_study_runs_from_folders_to_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

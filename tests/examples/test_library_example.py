@@ -4,11 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.batch.libraries import write_song
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "library.py"
 
 
+@pytest.mark.slow
 def test_it_does_what_is_left(tmp_path: Path) -> None:
     write_song(tmp_path / "songs" / "one.wav")
     (tmp_path / "songs" / "bad.wav").touch()

@@ -25,6 +25,7 @@ def command(tmp_path: Path) -> list[str]:
     return [sys.executable, str(SCRIPT), str(songs), str(tmp_path / "stems"), *options]
 
 
+@pytest.mark.slow
 def test_it_lists_stems_and_tells_of_failures(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "songs" / "empty.wav").touch()
     result = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -209,6 +209,7 @@ def check_nothing_changed(reaper: Reaper) -> None:
     assert "Undo_BeginBlock2" not in reaper.calls
 
 
+@pytest.mark.slow
 def test_the_real_command_separates_what_is_selected(tmp_path: Path) -> None:
     reaper = Reaper(lupa.lua54.LuaRuntime(encoding="latin-1"), tmp_path / "it's my project")
     reaper.folder.mkdir()

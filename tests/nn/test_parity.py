@@ -49,7 +49,12 @@ def load_pair(architecture: str, sources: tuple[str, ...], folder: Path) -> Pair
     return Pair(theirs, ours)
 
 
-@pytest.fixture(scope="module", params=list(CLASSES))
+def choose_cost(architecture: str) -> object:
+    is_costly = architecture == "resunet143-ismir2021"
+    return pytest.param(architecture, marks=pytest.mark.slow if is_costly else ())
+
+
+@pytest.fixture(scope="module", params=map(choose_cost, CLASSES))
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     return load_pair(request.param, STEMS[:1], tmp_path_factory.mktemp(request.param))
 
@@ -101,7 +106,7 @@ def without_rows(head: nn.Conv2d, rows: Tensor) -> Iterator[None]:
         ("mobilenet-subband", 2),
         ("mobilenet-subband", 4),
         ("resunet143-subband", 4),
-        ("resunet143-ismir2021", 2),
+        pytest.param("resunet143-ismir2021", 2, marks=pytest.mark.slow),
     ],
 )
 def test_several_sources_are_bytesep_s(architecture: str, count: int, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def network() -> ResUNet:
     return loaded
 
 
+@pytest.mark.slow
 def test_segments_are_nearly_one_pass_and_cost_little_more(song: Samples, network: ResUNet) -> None:
     default = EngineOptions(device="cpu", precision="float32")
     whole = EngineOptions(device="cpu", precision="float32", segment_seconds=61)

@@ -23,6 +23,8 @@ from stemkit.separation.options import EngineOptions
 from stemkit.spreading.spread import Backend, Spreading, spread
 from tests.batch.libraries import name_done, read_tree, save_tiny, write_song
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

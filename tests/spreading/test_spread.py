@@ -111,6 +111,7 @@ def test_items_are_taken_in_the_callers_thread() -> None:
     assert set(spread(int, items, Spreading(workers=WORKERS))) == {threading.get_ident()}
 
 
+@pytest.mark.slow
 def test_a_deadly_item_is_lost_and_no_other() -> None:
     results = list(spread(partial(die_at, 7), range(25), Spreading("loky", WORKERS)))
     (lost,) = (one for one in results if isinstance(one, Lost))
@@ -205,6 +206,7 @@ def sleep_and_tell(number: int) -> int:
     return number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", LOCAL)
 def test_an_interrupt_ends_it_without_a_word(backend: Backend, tmp_path: Path) -> None:
     script = tmp_path / "script.py"

@@ -70,6 +70,7 @@ def test_what_is_done_is_skipped_without_reading_it(
     assert "skipped s3://songs/in/cover.jpg: not audio" in said
 
 
+@pytest.mark.slow
 def test_a_line_that_is_cut_costs_that_song_only_and_leaves_nothing_of_it(
     line: Cutter, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

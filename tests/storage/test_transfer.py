@@ -135,6 +135,7 @@ def test_a_line_that_is_cut_once_is_tried_again(line: Cutter) -> None:
     assert (line.cuts, count_unfinished_uploads()) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_download_that_is_always_cut_ends_in_one_line(line: Cutter) -> None:
     put({"song.flac": BIG})
     with (
@@ -144,6 +145,7 @@ def test_a_download_that_is_always_cut_ends_in_one_line(line: Cutter) -> None:
         fetch(remote(SONG))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "before"), [(BLOCK_BYTES, None), (len(BIG), b"before")], ids=["whole", "parts"]
 )

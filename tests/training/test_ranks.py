@@ -66,6 +66,7 @@ def die_or_train(config: TrainingConfig) -> None:
     list(train(config, die))
 
 
+@pytest.mark.slow
 @FORKS
 def test_two_processes_give_the_curve_of_one_with_the_whole_batch(folder: Path) -> None:
     train_in_silence(make(folder, "one", STEPS))
@@ -82,6 +83,7 @@ def test_two_processes_give_the_curve_of_one_with_the_whole_batch(folder: Path) 
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-3)
 
 
+@pytest.mark.slow
 @FORKS
 def test_a_process_that_dies_ends_the_others(folder: Path) -> None:
     with pytest.raises(ChildFailedError):

@@ -128,6 +128,7 @@ def test_fault_that_stays_is_not_tried_again(server: MisbehavingServer, fault: s
     assert server.counts["/file"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["cut", "wrong bytes", "gone wrong", "hung up"])
 def test_fault_that_passes_is_tried_again(server: MisbehavingServer, fault: str) -> None:
     card = recorded_card(server, FAULTS[fault][0], send(BODY))
