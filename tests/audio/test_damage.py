@@ -165,6 +165,38 @@ def test_one_wrong_bit_in_ogg_is_an_error(tmp_path: Path, kind: str) -> None:
     assert "wrong checksum" in refusal(path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "start"),
+    [("ogg", 29), ("ogg", 100_000), ("opus", -488), ("opus", 29), ("opus", 10**8)],
+)
+def test_an_ogg_whose_clock_starts_elsewhere_is_read_whole(
+    tmp_path: Path, kind: str, start: int
+) -> None:
+    path = write_song(tmp_path, kind, frames=200_000)
+    whole = read(path)
+    path.write_bytes(b"".join(move_clock(page, start) for page in split_pages(path)))
+
+    moved = read(path)
+    assert abs(moved.shape[1] - whole.shape[1]) <= max(0, -start)
+    frames = min(moved.shape[1], whole.shape[1]) - 1000
+    lag = whole.shape[1] - moved.shape[1] if start < 0 else 0
+    np.testing.assert_allclose(moved[:, :frames], whole[:, max(lag, 0) :][:, :frames], atol=1e-4)
+
+
+def split_pages(path: Path) -> list[bytes]:
+    return [b"OggS" + page for page in path.read_bytes().split(b"OggS")[1:]]
+
+
+def move_clock(page: bytes, start: int) -> bytes:
+    """Return a page of audio whose position is `start` later; headers have position 0."""
+    position = int.from_bytes(page[6:14], "little", signed=True)
+    if position <= 0:
+        return page
+    page = page[:6] + (position + start).to_bytes(8, "little", signed=True) + page[14:]
+    page = page[:22] + bytes(4) + page[26:]
+    return page[:22] + checksum(page).to_bytes(4, "little") + page[26:]
+
+
 def test_an_ogg_without_one_of_its_pages_is_an_error(tmp_path: Path) -> None:
     path = write_song(tmp_path, "ogg", frames=200_000)
     pages = [b"OggS" + page for page in path.read_bytes().split(b"OggS")[1:]]
