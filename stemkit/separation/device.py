@@ -171,6 +171,8 @@ class CudaDevice:
 
     def __init__(self, placement: Placement) -> None:
         self.placement = placement
+        if placement.is_float32:  # for all of the process, whose convolutions are rounded otherwise
+            torch.backends.cudnn.allow_tf32 = False
         self._idle: SimpleQueue[torch.cuda.Stream] = SimpleQueue()
         for _ in range(self.lanes):
             self._idle.put(torch.cuda.Stream(placement.device))  # type: ignore[no-untyped-call]
