@@ -1,12 +1,13 @@
 """Time stemkit against bytesep, Demucs and Open-Unmix: same audio, in turns, in one run.
 
-    python -m tests.benchmarks.speed [--seconds 30] [--turns 3] [--only PATTERN]
+    python -m tests.benchmarks.speed [--seconds 30] [--turns 3] [--only PATTERN] [--device cuda]
 
 Prints a Markdown table of medians. `--only` chooses contenders, such as "mobilenet*" or "*auto",
 and may be given several times.
 
 - bytesep and stemkit have the same seeded weights; `stemkit-small` has its own, the others random
-  ones. bytesep, Demucs and Open-Unmix run at the defaults of their own commands. All use the CPU.
+  ones. bytesep, Demucs and Open-Unmix run at the defaults of their own commands. All use the CPU,
+  or one GPU.
 - End to end is from a 16-bit wav file to the closed 16-bit wav files of all stems, by a process
   that has loaded the model and separated a clip of 3 s: that start isn't counted, nor is compiling,
   which is done once for a machine and told below the table. bytesep and stemkit write the vocals of
@@ -17,7 +18,7 @@ and may be given several times.
   that this covers. What is counted as work is that of this pass, without what overlaps compute
   again; see `contenders.work`. Work divided by time is the GFLOP/s.
 - The GEMM rate is that of a product of two 2048 x 2048 matrices, at the same precision.
-- The peak memory is a process's until it has separated the song.
+- The peak memory is a process's, or its GPU's, until it has separated the song.
 - The SNR is that of the vocals that the network alone gives. bytesep's is there for songs of 30 s
   only, where its segment is stemkit's.
 
@@ -70,7 +71,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--only", action="append", metavar="PATTERN", default=[])
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
+    os.environ["BENCHMARK_DEVICE"] = options.device
     contenders = choose_contenders(options.only)
     if not contenders:
         names = "\n".join(contender.name for contender in list_contenders())

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from stemkit.samples import Samples
-from tests.benchmarks.contenders.field import Files
+from tests.benchmarks.contenders.field import DEVICE, Files
 from tests.benchmarks.contenders.runner import RATE, Runner
 from tests.nn.oracle import build_bytesep
 
@@ -25,8 +25,9 @@ def open_bytesep(architecture: str, files: Files) -> Runner:
     """Return bytesep's separator at its defaults, with the weights of `files`."""
     network = build_bytesep(architecture, 1, files.folder)
     _fill(network, files.weights(architecture))
+    network.to(DEVICE)
     separator = importlib.import_module("bytesep.separator").Separator(
-        network, segment_samples=SEGMENT_FRAMES, batch_size=1, device="cpu"
+        network, segment_samples=SEGMENT_FRAMES, batch_size=1, device=DEVICE
     )
 
     def separate(song: Path, out: Path) -> None:
@@ -36,8 +37,9 @@ def open_bytesep(architecture: str, files: Files) -> Runner:
 
     def predict(segment: Samples) -> Samples:
         with torch.no_grad():
-            found = network({"waveform": torch.from_numpy(segment)[None]})["waveform"]
-        return np.asarray(found[0].numpy())
+            batch = torch.from_numpy(segment)[None].to(DEVICE)
+            found = network({"waveform": batch})["waveform"]
+        return np.asarray(found[0].cpu().numpy())
 
     return Runner(separate, predict, SEGMENT_FRAMES)
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from stemkit.samples import Samples
+from tests.benchmarks.contenders.field import DEVICE
 from tests.benchmarks.contenders.runner import RATE, Runner
 
 SOURCES = ["drums", "bass", "other", "vocals"]
@@ -23,7 +24,7 @@ SEGMENT_FRAMES = int(SEGMENT_SECONDS * RATE)
 
 def open_demucs() -> Runner:
     """Return an HTDemucs; `apply_model` is at its command line's defaults."""
-    network = build_htdemucs()
+    network = build_htdemucs().to(DEVICE)
     apply_model = importlib.import_module("demucs.apply").apply_model
 
     def separate(song: Path, out: Path) -> None:
@@ -31,14 +32,15 @@ def open_demucs() -> Runner:
         mix = torch.from_numpy(samples.T)  # (2, frames)
         mean, std = mix.mean(0).mean(), mix.mean(0).std() + 1e-8
         batch = ((mix - mean) / std)[None]
-        stems = apply_model(network, batch, shifts=1, split=True, overlap=0.25)[0] * std + mean
+        found = apply_model(network, batch, shifts=1, split=True, overlap=0.25, device=DEVICE)
+        stems = found[0] * std + mean
         for name, stem in zip(SOURCES, stems, strict=True):
             soundfile.write(out / f"{name}.wav", stem.numpy().T, rate)
 
     def predict(segment: Samples) -> Samples:
         with torch.no_grad():
-            stems = network(torch.from_numpy(segment)[None])
-        return np.asarray(stems[0, SOURCES.index("vocals")].numpy())
+            stems = network(torch.from_numpy(segment)[None].to(DEVICE))
+        return np.asarray(stems[0, SOURCES.index("vocals")].cpu().numpy())
 
     return Runner(separate, predict, SEGMENT_FRAMES)
 

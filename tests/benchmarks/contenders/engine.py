@@ -13,12 +13,12 @@ from stemkit.nn.checkpoints import load_checkpoint
 from stemkit.samples import Samples
 from stemkit.separation.engine import Engine
 from stemkit.separation.options import EngineOptions
-from tests.benchmarks.contenders.field import ARCHITECTURES, Contender, Files
+from tests.benchmarks.contenders.field import ARCHITECTURES, DEVICE, Contender, Files
 from tests.benchmarks.contenders.runner import Runner
 
 
 def open_engine(contender: Contender, files: Files) -> Runner:
-    """Return stemkit's engine on the CPU.
+    """Return stemkit's engine.
 
     Of an architecture's one source it writes no complement, for bytesep doesn't either.
     """
@@ -34,7 +34,7 @@ def open_engine(contender: Contender, files: Files) -> Runner:
 
 def _make_engine(contender: Contender, files: Files) -> Engine:
     options = EngineOptions(
-        device="cpu",
+        device=DEVICE,
         precision="float32" if contender.way == "float32" else "auto",
         compiled=contender.way == "compiled",
         stems=("vocals",) if contender.model in ARCHITECTURES else None,

@@ -3,10 +3,14 @@
 Doesn't import torch, so that the process that starts the contenders stays small.
 """
 
+import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+
+DEVICE: Literal["cpu", "cuda"] = "cuda" if os.environ.get("BENCHMARK_DEVICE") == "cuda" else "cpu"
+"""Where all of a run compute; the processes that it starts inherit it."""
 
 Way = Literal["bytesep", "float32", "auto", "compiled", "demucs", "openunmix"]
 

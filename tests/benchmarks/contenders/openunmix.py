@@ -15,7 +15,7 @@ import soundfile
 import torch
 
 from stemkit.samples import Samples
-from tests.benchmarks.contenders.field import Files
+from tests.benchmarks.contenders.field import DEVICE, Files
 from tests.benchmarks.contenders.runner import Runner
 
 
@@ -25,17 +25,18 @@ def open_openunmix(files: Files) -> Runner:
     torch.manual_seed(0)
     separator = importlib.import_module("openunmix").umxhq(pretrained=False)
     separator.freeze()
+    separator.to(DEVICE)
     apply = importlib.import_module("openunmix.predict").separate
 
     def separate(song: Path, out: Path) -> None:
         samples, rate = soundfile.read(song, dtype="float32")
-        stems = apply(torch.from_numpy(samples.T), rate, separator=separator)
+        stems = apply(torch.from_numpy(samples.T), rate, separator=separator, device=DEVICE)
         for name, stem in stems.items():
-            soundfile.write(out / f"{name}.wav", stem[0].numpy().T, rate)
+            soundfile.write(out / f"{name}.wav", stem[0].cpu().numpy().T, rate)
 
     def predict(segment: Samples) -> Samples:
-        estimates = separator(torch.from_numpy(segment)[None])
-        return np.asarray(separator.to_dict(estimates)["vocals"][0].numpy())
+        estimates = separator(torch.from_numpy(segment)[None].to(DEVICE))
+        return np.asarray(separator.to_dict(estimates)["vocals"][0].cpu().numpy())
 
     return Runner(separate, predict, soundfile.info(files.song).frames)
 

@@ -26,7 +26,7 @@ from stemkit.nn.resunet import ResUNet
 from stemkit.samples import Samples
 from stemkit.separation.device import choose_placement
 from stemkit.separation.options import Precision
-from tests.benchmarks.contenders.field import Contender, Files, Way
+from tests.benchmarks.contenders.field import DEVICE, Contender, Files, Way
 from tests.benchmarks.contenders.figures import Figures, Machine
 from tests.benchmarks.contenders.runner import RATE, Runner
 from tests.benchmarks.contenders.work import count_gflop, measure_gemm
@@ -64,8 +64,9 @@ def run_contender(task: str, contender: Contender, files: Files) -> object:
 
 def describe_machine() -> Machine:
     """Return what only a process with torch can tell."""
-    auto = str(choose_placement("cpu", "auto").dtype).removeprefix("torch.")
-    capability = torch.backends.cpu.get_cpu_capability()
+    auto = str(choose_placement(DEVICE, "auto").dtype).removeprefix("torch.")
+    on_gpu = DEVICE == "cuda"
+    capability = torch.cuda.get_device_name() if on_gpu else torch.backends.cpu.get_cpu_capability()
     return Machine(torch.get_num_threads(), capability, cast(Precision, auto))
 
 
@@ -100,12 +101,15 @@ def open_contender(contender: Contender, files: Files) -> Runner:
 
 
 def measure(runner: Runner, contender: Contender, files: Files) -> Figures:
-    """Separate a clip to warm up and the song for the clock, then one segment by the network."""
+    """Separate a clip to warm up and the song for the clock, then one segment by the network.
+
+    A GPU is warm once it has seen the shapes of all batches, so that it gets the song twice.
+    """
     stems = files.stems(contender)
     stems.mkdir(exist_ok=True)
-    runner.separate(files.clip, stems)
+    runner.separate(files.song if DEVICE == "cuda" else files.clip, stems)
     end_to_end = time_call(lambda: runner.separate(files.song, stems))
-    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak_mb = measure_peak_mb()
     segment = read_segment(files.song, runner.segment_frames)
     began = time.perf_counter()
     vocals = runner.predict(segment)
@@ -113,7 +117,14 @@ def measure(runner: Runner, contender: Contender, files: Files) -> Figures:
     np.save(files.vocals(contender), vocals)
     song_minutes = soundfile.info(files.song).duration / 60
     segment_minutes = runner.segment_frames / RATE / 60
-    return Figures(end_to_end / song_minutes, network / segment_minutes, peak_kib * 1024 / 1e6)
+    return Figures(end_to_end / song_minutes, network / segment_minutes, peak_mb)
+
+
+def measure_peak_mb() -> float:
+    """Return the most memory that the process had until now; on a GPU, of that one's."""
+    if DEVICE == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def read_segment(song: Path, frames: int) -> Samples:

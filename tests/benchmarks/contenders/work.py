@@ -9,6 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from stemkit.separation.options import Precision
+from tests.benchmarks.contenders.field import DEVICE
 
 GEMM_SIZE = 2048
 GEMM_REPEATS = 10
@@ -35,7 +36,7 @@ def count_gflop(run: Callable[[], object]) -> float:
 
 def measure_gemm(precision: Precision) -> float:
     """Return the GFLOP/s of the fastest of several products of two big matrices."""
-    left, right = torch.randn(2, GEMM_SIZE, GEMM_SIZE).to(getattr(torch, precision))
+    left, right = torch.randn(2, GEMM_SIZE, GEMM_SIZE, device=DEVICE).to(getattr(torch, precision))
     seconds = min(_time(lambda: torch.mm(left, right)) for _ in range(GEMM_REPEATS))
     return 2 * GEMM_SIZE**3 / seconds / 1e9
 
@@ -43,6 +44,8 @@ def measure_gemm(precision: Precision) -> float:
 def _time(run: Callable[[], object]) -> float:
     began = time.perf_counter()
     run()
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
     return time.perf_counter() - began
 
 
