@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 import numpy.typing as npt
+from joblib import Parallel, cpu_count, delayed
 
 from stemkit.audio.sniff import claims_audio
 from stemkit.errors import AudioError, TrainingError
@@ -119,14 +120,13 @@ def open_pool(pool: Pool, cache: ClipCache) -> Opened:
 
     Raises TrainingError for a folder that isn't there or holds no audio.
     """
+    paths = list(_find_files(pool))
     takes, left_out = [], []
-    for path in _find_files(pool):
-        try:
-            clip = cache.decode(Sound(path))
-        except AudioError as error:
-            left_out.append(f"left out {path}: {error}")
-            continue
-        takes.append(Take((clip,), math.inf if pool.full_band else clip.bandwidth_hz))
+    for path, clip in zip(paths, _decode_all(paths, cache), strict=True):
+        if isinstance(clip, AudioError):
+            left_out.append(f"left out {path}: {clip}")
+        else:
+            takes.append(Take((clip,), math.inf if pool.full_band else clip.bandwidth_hz))
     if not takes:
         raise TrainingError(_say_empty("audio", pool.folders, left_out))
     return Opened(tuple(takes), left_out=tuple(left_out))
@@ -193,6 +193,19 @@ def _open_parts(song: Song, parts: tuple[str, ...], cache: ClipCache) -> dict[st
         part: Take(tuple(cache.decode(song.stems[stem]) for stem in group))
         for part, group in groups.items()
     }
+
+
+def _decode_all(paths: list[Path], cache: ClipCache) -> list[Clip | AudioError]:
+    """Return the clip of each file, or why there is none, by a thread for each core."""
+
+    def decode(path: Path) -> Clip | AudioError:
+        try:
+            return cache.decode(Sound(path))
+        except AudioError as error:
+            return error
+
+    parallel = Parallel(n_jobs=cpu_count(), prefer="threads")
+    return list(parallel(delayed(decode)(path) for path in paths))
 
 
 def _find_files(pool: Pool) -> Iterator[Path]:

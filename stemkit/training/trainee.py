@@ -161,8 +161,9 @@ def _restore(trainee: Trainee, config: TrainingConfig, state: dict[str, Any]) ->
 def update_average(trainee: Trainee, decay: float) -> None:
     """Move the average, batch-norm statistics included, towards the network."""
     new = trainee.network.state_dict()
-    for name, value in trainee.average.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(new[name], 1 - decay)
-        else:
-            value.copy_(new[name])
+    pairs = [(value, new[name]) for name, value in trainee.average.state_dict().items()]
+    moving = [pair for pair in pairs if pair[0].is_floating_point()]
+    torch._foreach_lerp_([old for old, _ in moving], [to for _, to in moving], 1 - decay)
+    for old, counter in pairs:
+        if not old.is_floating_point():
+            old.copy_(counter)
