@@ -85,6 +85,9 @@ class SourceMixing(Table):
     effects: Share = 0.35
     """How often it gets reverb, EQ and compression, each."""
 
+    microphone: Share = 0
+    """How often it sounds as if recorded elsewhere: tilted, thin, nasal."""
+
 
 _SOURCES: dict[str, dict[str, object]] = {
     "vocals": {"gain_db": (-12, 6), "missing": 0.08},
@@ -171,7 +174,10 @@ class TrainingConfig(Table):
 
     segment_seconds: float = Field(default=3, gt=0.1, le=3600)
     batch_size: int = Field(default=8, ge=1)
-    """Examples of a step, over all processes."""
+    """Examples that are drawn for a step, over all processes."""
+
+    remix: int = Field(default=1, ge=1, le=64)
+    """How many mixes of a step have each of its sources: further ones beside other company."""
 
     workers: int = Field(default=1, ge=0)
     """Processes that make examples, for each one that trains; 0 makes them in between."""
@@ -184,7 +190,7 @@ class TrainingConfig(Table):
     warmup_steps: int = Field(default=300, ge=1)
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     hours: float | None = Field(default=None, gt=0)
-    """Time spent in steps, over all resumptions."""
+    """Time spent training, over all resumptions; what validation takes doesn't count."""
 
     max_steps: int | None = Field(default=None, ge=1)
     """Stop here, hours left or not."""
@@ -204,6 +210,9 @@ class TrainingConfig(Table):
 
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of the U-Net; auto is bfloat16 on a GPU and on a CPU made for it, and float32 elsewhere."""
+
+    compile: bool = False
+    """Whether torch compiles the U-Net first, which takes minutes and pays on a GPU."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     log_steps: int = Field(default=20, ge=1)

@@ -27,6 +27,7 @@ from stemkit.training.ranks import (
     read_ranks,
     share_network,
 )
+from stemkit.training.remix import remix
 from stemkit.training.schedule import learning_rate, measure_progress
 from stemkit.training.trainee import (
     Trainee,
@@ -111,6 +112,8 @@ def train(
         material = material or open_material(config, cache)  # what others have decoded by now
         trainee = start_trainee(config, device, ranks)
         objective = Objective(trainee.network, config.loss, choose_dtype(config, device))
+        if config.compile:
+            trainee.network.unet.compile(dynamic=False)
         shared = share_network(objective, ranks, device)
         run = _Run(config, ranks, device, trainee, shared, is_stopped)
         if ranks.leads:
@@ -170,22 +173,27 @@ def _go(run: _Run, material: Material) -> Iterator[_Step]:
     """Take steps until the run is over or stopped; every process takes the same ones."""
     if _is_over(run):
         return
+    began = time.perf_counter()
     for batch in open_batches(run.config, material, run.ranks, run.trainee.examples, run.device):
-        step = _take_step(run, batch)
+        step = _take_step(run, batch, began)
         yield step
         if step.stopped or _is_over(run):
             return
+        began = time.perf_counter()
 
 
 def _is_over(run: _Run) -> bool:
     return measure_progress(run.config, run.trainee.step, run.trainee.seconds) >= 1
 
 
-def _take_step(run: _Run, batch: Batch) -> _Step:
-    config, trainee, began = run.config, run.trainee, time.perf_counter()
+def _take_step(run: _Run, batch: Batch, began: float) -> _Step:
+    """Take a step, whose time counts since `began`: waiting for the batch is a part of it."""
+    config, trainee = run.config, run.trainee
     for group in trainee.optimizer.param_groups:
         group["lr"] = learning_rate(config, trainee.step, trainee.seconds)
-    errors, count = run.objective(*(part.to(run.device, non_blocking=True) for part in batch))
+    mixes, sources, bandwidth_hz = (part.to(run.device, non_blocking=True) for part in batch)
+    examples = remix((mixes, sources, bandwidth_hz), config.remix)
+    errors, count = run.objective(*examples)
     count = add_up(count.float(), run.ranks).clamp(min=1)
     share = errors / count  # of the loss of the whole batch
     trainee.optimizer.zero_grad()

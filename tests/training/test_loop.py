@@ -2,6 +2,7 @@
 
 import resource
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from stemkit.nn.resunet import ResUNet
 from stemkit.training import trainee as trainee_module
 from stemkit.training.log import read_log
 from stemkit.training.loop import Report, train
+from stemkit.training.mixing import Batch, MixDataset
 from tests.training.making import NETWORK, POOLS, SONGS, make_config
 
 
@@ -80,6 +82,29 @@ def test_workers_make_the_same_examples(folder: Path) -> None:
     run(folder, max_steps=2, output="'alone'")
     run(folder, max_steps=2, output="'helped'", workers=2)
     assert read_losses(folder / "alone") == read_losses(folder / "helped")
+
+
+def test_hours_are_those_of_steps_and_of_waiting_for_examples(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = MixDataset.__getitem__
+
+    def make_slowly(dataset: MixDataset, number: int) -> Batch:
+        time.sleep(0.1)
+        return make(dataset, number)
+
+    monkeypatch.setattr(MixDataset, "__getitem__", make_slowly)
+    ((report,), _) = run(folder, max_steps=3, batch_size=2)
+    assert 0.6 < report.seconds < 5
+
+
+def test_a_step_of_remixed_sources_learns_from_all_of_them(folder: Path) -> None:
+    run(folder, max_steps=2, output="'once'")
+    ((report,), _) = run(folder, max_steps=2, output="'thrice'", remix=3)
+    once, thrice = read_losses(folder / "once"), read_losses(folder / "thrice")
+    assert once != thrice
+    assert report.loss == pytest.approx(sum(loss or 0 for _, loss, _ in thrice) / 2)
+    assert read_state(folder / "thrice")["examples"] == read_state(folder / "once")["examples"]
 
 
 @pytest.mark.parametrize(
