@@ -49,6 +49,27 @@ def color(audio: Samples, share: float, sample_rate: int, rng: np.random.Generat
     return board(np.ascontiguousarray(audio), sample_rate)
 
 
+def record(audio: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
+    """Return `audio` as another microphone in another room hears it: tilted, thinner, nasal.
+
+    Readers of one archive share a sound that singers elsewhere don't have.
+    """
+    pivot_hz, tilt_db = rng.uniform(500, 2000), rng.uniform(-6, 10)
+    board = pedalboard.Pedalboard(
+        [
+            pedalboard.LowShelfFilter(pivot_hz, -tilt_db / 2, 0.5),
+            pedalboard.HighShelfFilter(pivot_hz, tilt_db / 2, 0.5),
+            pedalboard.PeakFilter(
+                float(np.exp(rng.uniform(np.log(700), np.log(4500)))),
+                rng.uniform(-6, 14),
+                rng.uniform(0.4, 1.5),
+            ),
+            pedalboard.HighpassFilter(rng.uniform(20, 300)),
+        ]
+    )
+    return board(np.ascontiguousarray(audio), sample_rate)
+
+
 def normalize(audio: Samples) -> Samples:
     """Return `audio` at an RMS of 0.1, or as it is where it is silent."""
     rms = measure_rms(audio)

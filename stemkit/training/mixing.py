@@ -18,6 +18,7 @@ from stemkit.training.augment import (
     measure_rms,
     normalize,
     place,
+    record,
     to_gain,
 )
 from stemkit.training.config import TrainingConfig
@@ -119,6 +120,9 @@ class MixDataset(Dataset[Batch]):
         excerpt, bandwidth_hz = pool.draw(rng, self._needed_frames(speed))
         audio = change_speed(excerpt, speed, self.frames)
         audio = place(audio, rng) if mixing.placement else audio
+        share = mixing.of(part).microphone
+        if share and rng.random() < share:  # without it, examples stay what they were
+            audio = record(audio, self.sample_rate, rng)
         audio = color(audio, mixing.of(part).effects, self.sample_rate, rng)
         return normalize(audio) if mixing.normalize else audio, bandwidth_hz * speed
 

@@ -161,6 +161,21 @@ def test_mastering_and_doubling_are_heard_where_they_should_be(
     assert doubled[1].any()
 
 
+def test_one_source_alone_can_have_another_microphone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mixing_module, "record", lambda audio, rate, rng: audio * 0)
+    plain = AS_RECORDED.format(paired=0, second=0)
+    keys = {"sources": '["vocals", "accompaniment"]'}
+    changed = plain.replace("effects = 0 }", "effects = 0, microphone = 1 }", 1)
+    before, after = (
+        make_examples(make_dataset(folder, mixing, **keys), 1)[0] for mixing in (plain, changed)
+    )
+    assert before.sources.any(axis=(1, 2)).all()
+    assert not after.sources[0].any()
+    assert after.sources[1].any()
+
+
 def test_all_of_it_for_real_gives_what_the_loss_takes(folder: Path) -> None:
     mixing = "[mixing]\nlimiter = 1\ncodec = 1\ndoubling = 1\n"
     dataset = make_dataset(folder, mixing, POOLS + SONGS, sources='["vocals", "drums"]')
