@@ -90,9 +90,9 @@ class PeakEnvelope:
 class HighestPeak:
     """The highest true peak of a stream, found without looking where it can't be.
 
-    It is that of TruePeakMeter, at a quarter to a half of the cost: a row of samples is
-    interpolated only if it is high enough that a waveform through it might pass the highest peak so
-    far.
+    It is that of TruePeakMeter, at a tenth to a half of the cost. A row of samples is interpolated
+    only if it is high enough that a waveform through it might pass the highest peak so far; first
+    at the points halfway, and elsewhere only beside those that are high enough for that.
     """
 
     def __init__(self, channels: int) -> None:
@@ -116,7 +116,7 @@ class HighestPeak:
         frames = rows * _ROW_FRAMES
         sizes = np.abs(held[:, : frames + _TAPS - 1])
         sampled = sizes[:, _TAPS // 2 - 1 :][:, :frames]
-        self._peak = max(self._peak, float(sampled.max()))
+        self._raise(sampled.max())
         # A row's waveform depends on its own samples, the next row's, and none else.
         reach = np.pad(sizes, ((0, 0), (0, _ROW_FRAMES - _TAPS + 1)))
         highest = reach.reshape(len(held), rows + 1, _ROW_FRAMES).max(axis=2)
@@ -125,8 +125,21 @@ class HighestPeak:
         windows = sliding_window_view(held, _ROW_FRAMES + _TAPS - 1, axis=1)
         for at in range(0, len(found), _ROWS_AT_ONCE):
             some = slice(at, at + _ROWS_AT_ONCE)
-            between = windows[channels[some], found[some] * _ROW_FRAMES] @ _INTERPOLATOR
-            self._peak = max(self._peak, float(between.max()), -float(between.min()))
+            self._search_rows(windows[channels[some], found[some] * _ROW_FRAMES])
+
+    def _search_rows(self, rows: Samples) -> None:
+        """Search rows of `_ROW_FRAMES` samples, with those around them that they depend on."""
+        halfway = np.abs(rows @ _HALFWAY)  # (rows, _ROW_FRAMES)
+        self._raise(halfway.max())
+        sampled = np.abs(rows[:, _TAPS // 2 - 1 :][:, : _ROW_FRAMES + 1])
+        beside = np.maximum(np.maximum(sampled[:, :-1], sampled[:, 1:]), halfway)
+        found, frames = np.nonzero(beside * _MOST_RISE > self._peak)
+        if len(found):
+            windows = sliding_window_view(rows, _TAPS, axis=1)[found, frames]  # (found, _TAPS)
+            self._raise(np.abs(windows @ _QUARTERS).max())
+
+    def _raise(self, peak: np.float32) -> None:
+        self._peak = max(self._peak, float(peak))
 
 
 def _piece_peaks(held: Samples, start: int) -> npt.NDArray[np.float32]:
@@ -160,3 +173,13 @@ def _interpolator() -> npt.NDArray[np.float32]:
 
 _INTERPOLATOR = _interpolator()
 _MOST_GAIN = float(np.abs(_INTERPOLATOR).sum(axis=0).max())  # from samples to what lies between
+_POINTS = _INTERPOLATOR.reshape(-1, OVERSAMPLING - 1, _ROW_FRAMES)
+_HALFWAY = np.ascontiguousarray(_POINTS[:, OVERSAMPLING // 2 - 1])
+_QUARTERS = np.delete(_POINTS[:_TAPS, :, 0], OVERSAMPLING // 2 - 1, axis=1)  # (_TAPS, 6)
+_MOST_RISE = 1.6
+"""From the higher of two points half a sample apart to the highest peak, where it is between them.
+
+Where a signal without frequencies above w has its highest value M, it is M cos(w t) or more at a
+time t from there (t below pi / w): at a quarter of a sample 0.71 M for w at Nyquist, and 0.64 M for
+the 12 % above it to which this interpolator reaches.
+"""

@@ -33,6 +33,40 @@ def test_the_highest_peak_is_that_of_the_whole_envelope(block_frames: int, seed:
     assert 20 * np.log10(search.flush()) == pytest.approx(meter.true_peak_db, abs=1e-5)
 
 
+def make_signal(kind: str, random: np.random.Generator) -> Samples:
+    frames = 30_000
+    match kind:
+        case "noise":
+            signal = random.standard_normal((2, frames))
+        case "clipped noise":
+            signal = np.clip(random.standard_normal((2, frames)) * 3, -1, 1)
+        case "square noise":
+            signal = np.sign(random.standard_normal((2, frames)))
+        case "high tone":
+            rate = random.uniform(0.3, 0.499)  # cycles a sample
+            signal = np.sin(2 * np.pi * rate * np.arange(frames) + np.array([[0], [1.3]]))
+        case "clicks":
+            signal = np.zeros((2, frames))
+            signal[:, random.integers(0, frames, 20)] = random.choice([-1, 1], 20)
+        case _:
+            signal = np.cumsum(random.standard_normal((2, frames)), axis=1)
+    return (signal / np.abs(signal).max()).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "kind", ["noise", "clipped noise", "square noise", "high tone", "clicks", "brown noise"]
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_highest_peak_hides_nowhere(kind: str, seed: int) -> None:
+    samples = make_signal(kind, np.random.default_rng(seed))
+    meter, search = TruePeakMeter(RATE, 2), HighestPeak(2)
+    meter.push(samples)
+    for start in range(0, samples.shape[1], 7000):
+        search.push(samples[:, start : start + 7000])
+    meter.flush()
+    assert 20 * np.log10(search.flush()) == pytest.approx(meter.true_peak_db, abs=1e-5)
+
+
 def test_a_peak_between_the_last_samples_counts() -> None:
     samples = np.zeros((1, 640), np.float32)
     samples[0, -2:] = 0.5
