@@ -16,12 +16,16 @@ def to_int16(block: Samples, random: np.random.Generator) -> npt.NDArray[np.int1
     stays silent. How a signal is cut into blocks makes no difference. Beyond full scale it
     saturates.
     """
-    scaled = block.T * np.float32(2**15)
-    draws = random.random((*scaled.shape, 2), dtype=np.float32)
-    dithered = scaled + (draws[..., 0] - draws[..., 1])
-    steps = np.rint(np.where(scaled == np.rint(scaled), scaled, dithered))
-    saturated: npt.NDArray[np.float32] = np.clip(steps, -(2**15), 2**15 - 1)
-    return saturated.astype(np.int16)
+    scaled = np.multiply(block.T, np.float32(2**15), order="C")
+    draws = random.integers(2**32, size=(*scaled.shape, 1), dtype=np.uint32).view(np.int16)
+    steps = np.subtract(draws[..., 0], draws[..., 1], dtype=np.float32)  # 2 ** -16 of a step each
+    steps *= np.float32(2**-16)
+    steps += scaled
+    np.rint(steps, out=steps)
+    whole = np.rint(scaled)
+    np.copyto(steps, whole, where=whole == scaled)
+    np.clip(steps, -(2**15), 2**15 - 1, out=steps)
+    return steps.astype(np.int16)
 
 
 def to_int24(block: Samples) -> npt.NDArray[np.int32]:

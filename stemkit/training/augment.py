@@ -54,7 +54,7 @@ def record(audio: Samples, sample_rate: int, rng: np.random.Generator) -> Sample
 
     Readers of one archive share a sound that singers elsewhere don't have.
     """
-    pivot_hz, tilt_db = rng.uniform(500, 2000), rng.uniform(-6, 10)
+    pivot_hz, tilt_db = rng.uniform(500, 2000), rng.uniform(-8, 14)
     board = pedalboard.Pedalboard(
         [
             pedalboard.LowShelfFilter(pivot_hz, -tilt_db / 2, 0.5),
