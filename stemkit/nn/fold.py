@@ -50,12 +50,12 @@ class Scale(nn.Module):
 
 
 def cast_unet(network: ResUNet, dtype: torch.dtype) -> None:
-    """Let the convolutions compute at `dtype`, with channels-last kernels.
+    """Let convolutions and linear layers compute at `dtype`, with channels-last kernels.
 
     Batch norms keep float32 parameters, and all that isn't the U-Net stays float32.
     """
     for module in network.unet.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             module.to(dtype).to(memory_format=torch.channels_last)
 
 
