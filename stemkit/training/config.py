@@ -30,6 +30,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Decibels = Annotated[float, Field(ge=-120, le=120)]
 Factor = Annotated[float, Field(ge=0.25, le=4)]
 DecibelRange = Annotated[tuple[Decibels, Decibels], AfterValidator(_check_order)]
+FactorRange = Annotated[tuple[Factor, Factor], AfterValidator(_check_order)]
 
 
 class Table(BaseModel):
@@ -85,6 +86,9 @@ class SourceMixing(Table):
     effects: Share = 0.35
     """How often it gets reverb, EQ and compression, each."""
 
+    speed: FactorRange | None = None
+    """By how much its excerpts are played faster, where that isn't as for all."""
+
     microphone: Share = 0
     """How often it sounds as if recorded elsewhere: tilted, thin, nasal."""
 
@@ -111,7 +115,7 @@ class Mixing(Table):
     mix_level_db: DecibelRange | None = Field(default=(-30, -12), validate_default=True)
     """RMS of the mix; "as_is" leaves it."""
 
-    speed: Annotated[tuple[Factor, Factor], AfterValidator(_check_order)] = (0.84, 1.19)
+    speed: FactorRange = (0.84, 1.19)
     """By how much excerpts are played faster, which changes their pitch too."""
 
     placement: bool = True

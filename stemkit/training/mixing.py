@@ -116,7 +116,7 @@ class MixDataset(Dataset[Batch]):
     def _draw_one(self, part: str, rng: np.random.Generator) -> tuple[Samples, float]:
         mixing = self.config.mixing
         pool = _choose_pool(self.material.parts[part], rng)
-        speed = rng.uniform(*mixing.speed)
+        speed = rng.uniform(*(mixing.of(part).speed or mixing.speed))
         excerpt, bandwidth_hz = pool.draw(rng, self._needed_frames(speed))
         audio = change_speed(excerpt, speed, self.frames)
         audio = place(audio, rng) if mixing.placement else audio

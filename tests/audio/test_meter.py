@@ -50,7 +50,8 @@ def make_signal(kind: str, random: np.random.Generator) -> Samples:
             signal[:, random.integers(0, frames, 20)] = random.choice([-1, 1], 20)
         case _:
             signal = np.cumsum(random.standard_normal((2, frames)), axis=1)
-    return (signal / np.abs(signal).max()).astype(np.float32)
+    scaled: Samples = (signal / np.abs(signal).max()).astype(np.float32)
+    return scaled
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,14 @@ def test_bandwidth_follows_the_voice_and_its_speed(folder: Path, speed: float) -
     assert bandwidth_hz == pytest.approx(3000 * speed, abs=300)
 
 
+def test_one_source_can_have_a_speed_of_its_own(folder: Path) -> None:
+    mixing = "[mixing]\nspeed = [1, 1]\nsources.vocals.speed = [1.5, 1.5]\n"
+    dataset = make_dataset(folder, mixing, sources='["vocals", "accompaniment"]')
+    vocals_hz, band_hz = make_examples(dataset, 1)[0].bandwidth_hz
+    assert vocals_hz == pytest.approx(4500, abs=450)
+    assert band_hz == pytest.approx(20000, abs=300)
+
+
 @pytest.mark.parametrize("second", [0, 1])
 def test_the_papers_mixes_are_plain_sums_of_excerpts(folder: Path, second: int) -> None:
     mixing = AS_RECORDED.format(paired=0, second=second)
