@@ -90,7 +90,7 @@ class PeakEnvelope:
 class HighestPeak:
     """The highest true peak of a stream, found without looking where it can't be.
 
-    It is that of TruePeakMeter, at a tenth to a half of the cost. A row of samples is interpolated
+    It is that of TruePeakMeter, at a third to a half of the cost. A row of samples is interpolated
     only if it is high enough that a waveform through it might pass the highest peak so far; first
     at the points halfway, and elsewhere only beside those that are high enough for that.
     """

@@ -115,6 +115,11 @@ def open_device(placement: Placement, workers: int) -> Device:
     return PlainDevice(placement, lanes)
 
 
+def round_nothing() -> None:
+    """Let float32 convolutions on GPUs be that in all of this process; torch rounds to 10 bits."""
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def is_memory_error(error: Exception) -> bool:
     """Return whether a step failed for want of memory, for which torch has several errors."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
@@ -171,8 +176,8 @@ class CudaDevice:
 
     def __init__(self, placement: Placement) -> None:
         self.placement = placement
-        if placement.is_float32:  # for all of the process, whose convolutions are rounded otherwise
-            torch.backends.cudnn.allow_tf32 = False
+        if placement.is_float32:
+            round_nothing()
         self._idle: SimpleQueue[torch.cuda.Stream] = SimpleQueue()
         for _ in range(self.lanes):
             self._idle.put(torch.cuda.Stream(placement.device))  # type: ignore[no-untyped-call]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stemkit.errors import TrainingError
+from stemkit.separation.device import round_nothing
 from stemkit.separation.memory import keep_freed_memory
 from stemkit.training.batches import open_batches
 from stemkit.training.clips import ClipCache
@@ -111,7 +112,10 @@ def train(
     with join_ranks(ranks, device):
         material = material or open_material(config, cache)  # what others have decoded by now
         trainee = start_trainee(config, device, ranks)
-        objective = Objective(trainee.network, config.loss, choose_dtype(config, device))
+        dtype = choose_dtype(config, device)
+        if dtype == torch.float32:  # from the first step, not only from the first validation on
+            round_nothing()
+        objective = Objective(trainee.network, config.loss, dtype)
         if config.compile:
             trainee.network.unet.compile(dynamic=False)
         shared = share_network(objective, ranks, device)

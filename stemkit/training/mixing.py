@@ -115,15 +115,16 @@ class MixDataset(Dataset[Batch]):
 
     def _draw_one(self, part: str, rng: np.random.Generator) -> tuple[Samples, float]:
         mixing = self.config.mixing
+        settings = mixing.of(part)
         pool = _choose_pool(self.material.parts[part], rng)
-        speed = rng.uniform(*(mixing.of(part).speed or mixing.speed))
+        speed = rng.uniform(*(settings.speed or mixing.speed))
         excerpt, bandwidth_hz = pool.draw(rng, self._needed_frames(speed))
         audio = change_speed(excerpt, speed, self.frames)
         audio = place(audio, rng) if mixing.placement else audio
-        share = mixing.of(part).microphone
-        if share and rng.random() < share:  # without it, examples stay what they were
+        # Without a share nothing is drawn, so that examples stay what they were.
+        if settings.microphone and rng.random() < settings.microphone:
             audio = record(audio, self.sample_rate, rng)
-        audio = color(audio, mixing.of(part).effects, self.sample_rate, rng)
+        audio = color(audio, settings.effects, self.sample_rate, rng)
         return normalize(audio) if mixing.normalize else audio, bandwidth_hz * speed
 
     def _needed_frames(self, speed: float) -> int:

@@ -16,6 +16,8 @@ def remix(batch: Batch, times: int) -> Batch:
     In those a source stays with its place, and each further one, and the rest of the mix, comes
     from another example, at the loudness of what it replaces.
     """
+    if times == 1:
+        return batch
     mixes, sources, bandwidth_hz = batch
     rest = mixes - sources.sum(1)  # (batch, 2, frames)
     made = [batch]

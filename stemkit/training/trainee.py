@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from stemkit.errors import OptionError, TrainingError
 from stemkit.files import replace_file
@@ -163,7 +164,8 @@ def update_average(trainee: Trainee, decay: float) -> None:
     new = trainee.network.state_dict()
     pairs = [(value, new[name]) for name, value in trainee.average.state_dict().items()]
     moving = [pair for pair in pairs if pair[0].is_floating_point()]
-    torch._foreach_lerp_([old for old, _ in moving], [to for _, to in moving], 1 - decay)
+    move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    move([old for old, _ in moving], [to for _, to in moving], 0)
     for old, counter in pairs:
         if not old.is_floating_point():
             old.copy_(counter)

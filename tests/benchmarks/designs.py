@@ -20,7 +20,6 @@ import numpy as np
 import tomli_w
 import torch
 
-from stemkit.nn import winograd
 from stemkit.nn.config import NetworkConfig
 from stemkit.nn.resunet import ResUNet
 from stemkit.separation.engine import Engine
@@ -134,7 +133,6 @@ def describe(trial: Trial) -> tuple[str, ...]:
 
 def count_work(network: NetworkConfig, seconds: int = 20) -> float:
     """Return the GFLOP for a second of audio."""
-    winograd.suits = lambda *_: False  # convolutions count as what they are defined to be
     engine = Engine(ResUNet(network), EngineOptions(device="cpu", precision="float32"))
     mix = np.zeros((2, seconds * network.sample_rate), np.float32)
     return count_gflop(lambda: engine.predict([mix])) / seconds

@@ -43,5 +43,5 @@ def test_a_run_at_half_precision_goes_on(folder: Path, precision: str) -> None:
 def test_a_compiled_network_learns_the_same(folder: Path) -> None:
     keys: dict[str, object] = {"max_steps": 4, "device": '"cuda"', "batch_size": 4}
     expected = run(folder, "plain", **keys)
-    found = run(folder, "compiled", compile="true", remix=1, **keys)
+    found = run(folder, "compiled", compile="true", **keys)
     assert found == pytest.approx(expected, rel=0.02)

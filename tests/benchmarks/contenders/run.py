@@ -19,7 +19,6 @@ import numpy as np
 import soundfile
 import torch
 
-from stemkit.nn import winograd
 from stemkit.nn.bytesep import name_in_bytesep
 from stemkit.nn.config import ARCHITECTURES
 from stemkit.nn.resunet import ResUNet
@@ -58,7 +57,6 @@ def run_contender(task: str, contender: Contender, files: Files) -> object:
     if task == "measure":
         return dataclasses.asdict(measure(runner, contender, files))
     segment = read_segment(files.song, runner.segment_frames)
-    winograd.suits = lambda *_: False  # convolutions count as what they are defined to be
     return count_gflop(lambda: runner.predict(segment)) / (runner.segment_frames / RATE)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from stemkit.nn import winograd
 from stemkit.separation.options import Precision
 from tests.benchmarks.contenders.field import DEVICE
 
@@ -21,9 +22,11 @@ def count_gflop(run: Callable[[], object]) -> float:
     What counts is convolutions, matrix products, LSTMs and attention; FFTs and all that goes
     element by element count nothing. bytesep's STFT is a convolution, and so it counts. torch's own
     counter passes over what the CPU does in one piece: LSTMs and attention are counted here, and
-    the fused transformer layers are switched off, for good.
+    the fused transformer layers are switched off, for good. So is Winograd's way:
+    convolutions count as what they are defined to be.
     """
     torch.backends.mha.set_fastpath_enabled(False)
+    winograd.suits = lambda *_: False
     aten = torch.ops.aten
     mapping = {
         aten.mkldnn_rnn_layer: _count_lstm,
