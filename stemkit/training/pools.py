@@ -1,10 +1,11 @@
 """What sources are drawn from: pools of files that hold one alone, and songs with their stems."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ from stemkit.training.clips import Clip, ClipCache
 from stemkit.training.config import Pool, Songs
 
 VOCALS, ACCOMPANIMENT, REST = "vocals", "accompaniment", "rest"
+
+Item = TypeVar("Item")
+Opening = TypeVar("Opening")
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,9 @@ def open_pool(pool: Pool, cache: ClipCache) -> Opened:
     Raises TrainingError for a folder that isn't there or holds no audio.
     """
     paths = list(_find_files(pool))
+    clips = _open_all(paths, lambda path: cache.decode(Sound(path)))
     takes, left_out = [], []
-    for path, clip in zip(paths, _decode_all(paths, cache), strict=True):
+    for path, clip in zip(paths, clips, strict=True):
         if isinstance(clip, AudioError):
             left_out.append(f"left out {path}: {clip}")
         else:
@@ -143,15 +148,12 @@ def open_songs(songs: Songs, parts: tuple[str, ...], cache: ClipCache) -> Opened
         left_out += [f"left out {path}: {why}" for path, why in faults]
         if any(stem.stream is not None for song in found for stem in song.stems.values()):
             require_ffmpeg(f"{folder} has .stem.mp4 files, and reading them takes")
-        for song in found:
-            if _is_excluded(PurePath(*song.key), songs.exclude):
-                continue
-            try:
-                takes = _open_parts(song, parts, cache)
-            except AudioError as error:
-                left_out.append(f"left out the song {song.title}: {error}")
-                continue
-            if takes:
+        kept = [song for song in found if not _is_excluded(PurePath(*song.key), songs.exclude)]
+        stems = _open_all(kept, lambda song: _open_parts(song, parts, cache))
+        for song, takes in zip(kept, stems, strict=True):
+            if isinstance(takes, AudioError):
+                left_out.append(f"left out the song {song.title}: {takes}")
+            elif takes:
                 opened.append(StemSong(song.title, takes))
     if not opened:
         raise TrainingError(_say_empty("song with stems", songs.folders, left_out))
@@ -195,17 +197,19 @@ def _open_parts(song: Song, parts: tuple[str, ...], cache: ClipCache) -> dict[st
     }
 
 
-def _decode_all(paths: list[Path], cache: ClipCache) -> list[Clip | AudioError]:
-    """Return the clip of each file, or why there is none, by a thread for each core."""
+def _open_all(
+    items: Sequence[Item], open_one: Callable[[Item], Opening]
+) -> list[Opening | AudioError]:
+    """Return each item opened, or why it can't be, by a thread for each core."""
 
-    def decode(path: Path) -> Clip | AudioError:
+    def attempt(item: Item) -> Opening | AudioError:
         try:
-            return cache.decode(Sound(path))
+            return open_one(item)
         except AudioError as error:
             return error
 
     parallel = Parallel(n_jobs=cpu_count(), prefer="threads")
-    return list(parallel(delayed(decode)(path) for path in paths))
+    return list(parallel(delayed(attempt)(item) for item in items))
 
 
 def _find_files(pool: Pool) -> Iterator[Path]:
