@@ -186,7 +186,7 @@ class TrainingConfig(Table):
     workers: int = Field(default=1, ge=0)
     """Processes that make examples, for each one that trains; 0 makes them in between."""
 
-    loss: Literal["spectrum_l1", "waveform_l1"] = "spectrum_l1"
+    loss: Literal["spectrum_l1", "spectrum_rms", "waveform_l1"] = "spectrum_l1"
     optimizer: Literal["adamw", "adam"] = "adamw"
     amsgrad: bool = False
     learning_rate: float = Field(default=2e-3, gt=0)

@@ -18,7 +18,7 @@ class Objective(nn.Module):
     def __init__(self, network: ResUNet, loss: str, dtype: torch.dtype) -> None:
         super().__init__()
         self.network = network
-        self.add_errors = {"spectrum_l1": spectrum_l1, "waveform_l1": waveform_l1}[loss]
+        self.add_errors = LOSSES[loss]
         self.dtype = dtype
 
     def forward(self, mix: Tensor, sources: Tensor, bandwidth_hz: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,13 +43,38 @@ def spectrum_l1(
     `bandwidth_hz` (batch, sources). Above its bandwidth, a source was lost before we had it: those
     bins teach nothing and don't count.
     """
+    errors, known = _compare(network, estimate, mix, sources, bandwidth_hz)
+    return (errors.abs().sum(-1).mean(3) * known).sum(), known.sum()
+
+
+def spectrum_rms(
+    network: ResUNet, estimate: Estimate, mix: Tensor, sources: Tensor, bandwidth_hz: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the RMS error of the spectrum of each source of each mix, added up, and their number.
+
+    Where it can't know, a network that learns from absolute errors gives nothing, and one that
+    learns from these what is there on average, which is what SDR rewards. Otherwise as
+    `spectrum_l1`.
+    """
+    errors, known = _compare(network, estimate, mix, sources, bandwidth_hz)
+    power = (errors.square().sum(-1).mean(3) * known).sum((2, 3))  # (batch, sources)
+    count = known.sum((2, 3))
+    rms = (power / count.clamp(min=1) + LEAST_POWER).sqrt()
+    return (rms * (count > 0)).sum(), (count > 0).sum()
+
+
+def _compare(
+    network: ResUNet, estimate: Estimate, mix: Tensor, sources: Tensor, bandwidth_hz: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the errors, (batch, sources, planes, time, freq, 2), and which bins count.
+
+    The latter is (batch, sources, planes, freq).
+    """
     wanted = network.analyze(sources.flatten(0, 1))
     wanted = wanted.reshape(*sources.shape[:2], *wanted.shape[1:])
-    found = estimate(network.analyze(mix))  # (batch, sources, planes, time, freq, 2)
-    errors = (found - wanted).abs().sum(-1).mean(3)  # (batch, sources, planes, freq)
+    found = estimate(network.analyze(mix))
     frequencies_hz = network.bin_frequencies_hz().to(mix.device)  # (planes, freq)
-    known = frequencies_hz < bandwidth_hz[..., None, None]  # (batch, sources, planes, freq)
-    return (errors * known).sum(), known.sum()
+    return found - wanted, frequencies_hz < bandwidth_hz[..., None, None]
 
 
 def waveform_l1(
@@ -62,3 +87,7 @@ def waveform_l1(
     """
     found = network.synthesize(estimate(network.analyze(mix)), mix.shape[-1])
     return (found - sources).abs().sum(), torch.tensor(sources.numel(), device=mix.device)
+
+
+LEAST_POWER = 1e-8  # the slope of a root has no end at zero
+LOSSES = {"spectrum_l1": spectrum_l1, "spectrum_rms": spectrum_rms, "waveform_l1": waveform_l1}

@@ -20,7 +20,7 @@ from tests.training.making import NETWORK, POOLS, SONGS, make_config, write_toml
         ({"architecture": "'x'"}, "choose one of: resunet143-subband"),
         ({"sources": "['vocals', 'vocals']"}, "distinct sources"),
         ({"sources": "['../x']"}, "sources.0: '../x' can't name a source"),
-        ({"loss": "'l2'"}, "loss: Input should be 'spectrum_l1' or 'waveform_l1'"),
+        ({"loss": "'l2'"}, "loss: Input should be 'spectrum_l1', 'spectrum_rms' or 'waveform_l1'"),
         ({"segment_seconds": 0.11, "network.n_fft": 32768}, "too short for n_fft 32768"),
         ({"network.hopp": 3}, "unknown network parameter 'hopp'"),
         ({"network.channels": 1}, "channels must be 2, not 1"),

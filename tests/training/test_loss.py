@@ -7,7 +7,7 @@ import torch
 
 from stemkit.nn.config import ARCHITECTURES
 from stemkit.nn.resunet import ResUNet
-from stemkit.training.loss import Objective
+from stemkit.training.loss import LOSSES, Objective
 
 RATE = 44100
 
@@ -24,8 +24,9 @@ def make_objective(loss: str, *sources: str) -> Objective:
     return Objective(ResUNet(tiny).eval(), loss, torch.float32)
 
 
-def test_bins_above_the_bandwidth_of_a_source_do_not_count() -> None:
-    objective = make_objective("spectrum_l1", "vocals", "bass")
+@pytest.mark.parametrize("loss", ["spectrum_l1", "spectrum_rms"])
+def test_bins_above_the_bandwidth_of_a_source_do_not_count(loss: str) -> None:
+    objective = make_objective(loss, "vocals", "bass")
     mix, sources = torch.randn(1, 2, 8192), torch.randn(1, 2, 2, 8192)
     above = torch.fft.rfft(torch.randn(1, 2, 8192))
     above[..., : int(8192 * 12000 / RATE)] = 0
@@ -43,7 +44,7 @@ def test_bins_above_the_bandwidth_of_a_source_do_not_count() -> None:
     assert narrow[0] == pytest.approx(narrow[1], rel=1e-2)
 
 
-@pytest.mark.parametrize("loss", ["spectrum_l1", "waveform_l1"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_shares_of_a_batch_add_up_to_the_loss_of_the_whole(loss: str) -> None:
     objective = make_objective(loss, "vocals")
     batch = torch.randn(4, 2, 8192), torch.randn(4, 1, 2, 8192), torch.rand(4, 1) * 20000
@@ -59,3 +60,16 @@ def test_the_waveform_loss_is_the_mean_absolute_error() -> None:
     errors, count = objective(mix, sources, torch.zeros(1, 2))
     wanted = (objective.network(mix) - sources).abs().mean()
     assert (errors / count).item() == pytest.approx(wanted.item(), rel=1e-4)
+
+
+def test_the_rms_loss_is_by_source_of_each_mix_and_a_source_of_no_bandwidth_has_none() -> None:
+    objective = make_objective("spectrum_rms", "vocals", "bass")
+    mix, sources = torch.randn(2, 2, 8192), torch.randn(2, 2, 2, 8192)
+    network = objective.network
+    with torch.inference_mode():
+        found = network.estimate(network.analyze(mix))
+        wanted = network.analyze(sources.flatten(0, 1)).view_as(found)
+        power = (found - wanted).square().sum(-1).mean((2, 3, 4))
+        errors, count = objective(mix, sources, torch.tensor([[3e4, 3e4], [3e4, 0]]))
+    assert count == 3
+    assert errors.item() == pytest.approx(power.sqrt().flatten()[:3].sum().item(), rel=1e-4)
