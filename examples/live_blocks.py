@@ -1,6 +1,6 @@
 """Separate as a sound card would ask for it: each block in gives a block out, at once.
 
-python examples/live_blocks.py song.wav live.wav --segment-seconds 1
+python examples/live_blocks.py song.wav live.wav --segment-seconds 1.5
 """
 
 import argparse
@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source")
     parser.add_argument("target")
-    parser.add_argument("--segment-seconds", type=float, default=1.0)
+    parser.add_argument("--segment-seconds", type=float, default=1.5)
     arguments = parser.parse_args()
     separator = Separator(segment_seconds=arguments.segment_seconds, overlap_seconds=0.2)
     with (

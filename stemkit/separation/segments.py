@@ -47,15 +47,19 @@ class SegmentPlan:
 def plan_segments(
     segment_seconds: float, overlap_seconds: float, sample_rate: int, grid_frames: int
 ) -> SegmentPlan:
-    """Return the plan nearest to what is asked for whose segments start on the grid."""
+    """Return the plan nearest to what is asked for whose segments start on the grid.
+
+    Where an overlap is asked for, it is one cell of the grid at least, if segments have two.
+    """
     if not 0 <= overlap_seconds <= segment_seconds / 2 or segment_seconds == 0:
         raise OptionError(
             f"a segment must last longer than 0 s and overlap by at most half of that, "
             f"not {segment_seconds} s and {overlap_seconds} s"
         )
     cells = max(1, round(segment_seconds * sample_rate / grid_frames))
-    overlap_cells = min(round(overlap_seconds * sample_rate / grid_frames), cells // 2)
-    return SegmentPlan(cells * grid_frames, overlap_cells * grid_frames)
+    least = 1 if overlap_seconds else 0
+    overlap_cells = max(least, round(overlap_seconds * sample_rate / grid_frames))
+    return SegmentPlan(cells * grid_frames, min(overlap_cells, cells // 2) * grid_frames)
 
 
 class Segmenter:

@@ -85,6 +85,14 @@ def test_plans_lie_on_the_grid() -> None:
     assert abs(plan.overlap_frames / 44100 - 4) < 0.32
 
 
+@pytest.mark.parametrize(("overlap_seconds", "cells"), [(0, 0), (0.1, 1), (0.6, 1), (0.9, 1)])
+def test_an_overlap_that_is_asked_for_is_not_rounded_away(
+    overlap_seconds: float, cells: int
+) -> None:
+    assert plan_segments(2, overlap_seconds, 44100, 32768) == SegmentPlan(3 * 32768, cells * 32768)
+    assert plan_segments(1, overlap_seconds / 2, 44100, 32768) == SegmentPlan(32768, 0)
+
+
 @pytest.mark.parametrize("seconds", [(0, 0), (-1, 0), (10, -1), (10, 6), (float("nan"), 0)])
 def test_plans_that_make_no_sense_are_refused(seconds: tuple[float, float]) -> None:
     with pytest.raises(OptionError):
