@@ -4,10 +4,10 @@
 
 Downloads each Debian package of `packages` with apt and each repository with git, copies
 its music, speech or singing unchanged into `accompaniment/<name>` or `voice/<name>`; then
-makes noise, singers of the speakers, leads and bands. What is already there is skipped, so
-a stopped run continues where it was. Needs Debian with apt-get, dpkg, git, ffprobe, mma and
-fluidsynth, and PyPI's pyworld with setuptools below 81; `SOURCES.md` lists the licences and
-credits.
+makes noise, singers of the speakers, high voices of low ones, leads and bands. What is
+already there is skipped, so a stopped run continues where it was. Needs Debian with apt-get,
+dpkg, git, ffprobe, mma and fluidsynth, and PyPI's pyworld with setuptools below 81;
+`SOURCES.md` lists the licences and credits.
 """
 
 import argparse
@@ -53,13 +53,23 @@ def gather_all(output_folder: Path, *, packages_only: bool) -> None:
         return
     from make_noise import make_noise  # here, since they need more than packages do
     from play_saxophone import play_saxophone
+    from raise_singers import raise_singers
     from render_bands import render_bands
     from render_leads import render_leads
     from sing_speech import sing_speech
+    from string_words import string_words
 
     for repository in REPOSITORIES:
         gather_repository(repository, output_folder)
-    for make in (make_noise, play_saxophone, render_leads, sing_speech, render_bands):
+    for make in (
+        make_noise,
+        play_saxophone,
+        render_leads,
+        string_words,
+        sing_speech,
+        raise_singers,
+        render_bands,
+    ):
         make(output_folder)
 
 
@@ -85,21 +95,46 @@ def gather_repository(repository: Repository, output_folder: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output_folder, prefix=".") as name:
         clone, copied = Path(name, "clone"), Path(name, "copied")
+        wanted = [path for path in (*repository.keep, repository.licences) if path]
         options = ["--quiet", "--no-checkout", "--filter=blob:none"]
         subprocess.run(["git", "clone", *options, repository.address, clone], check=True)
         for command in (
-            ["sparse-checkout", "set", "--no-cone", *(f"/{path}" for path in repository.keep)],
+            ["sparse-checkout", "set", "--no-cone", *(f"/{path}" for path in wanted)],
             ["checkout", "--quiet", repository.commit],
         ):
             subprocess.run(["git", "-C", clone, *command], check=True)
-        copied.mkdir()
-        kept = [path for pattern in repository.keep for path in clone.glob(pattern)]
-        seconds = 0.0
-        for path in sorted(kept):
-            seconds += measure_seconds(path)
-            shutil.copyfile(path, copied / path.name)
+        kept = list(find_free(repository, clone))
+        common = Path(os.path.commonpath([path.parent for path in kept]))
+        for path in kept:
+            copy = copied / path.relative_to(common)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        seconds = sum(measure_seconds(path) for path in kept)
         copied.replace(target)
     print(f"{target} {repository.address}: {seconds / 3600:.2f} h", flush=True)
+
+
+def find_free(repository: Repository, clone: Path) -> Iterator[Path]:
+    """Yield each file to keep, if a licence is known for it."""
+    named = read_licences(clone / repository.licences) if repository.licences else None
+    found = {path for pattern in repository.keep for path in clone.glob(pattern)}
+    for path in sorted(found):
+        below = path.relative_to(clone)
+        dropped = any(below.match(pattern) for pattern in repository.drop)
+        if not dropped and (named is None or "FDL" not in named.get(below, "FDL")):
+            yield path
+
+
+def read_licences(path: Path) -> dict[Path, str]:
+    """Return what a file of headers ("./folder:") and lines ("name  licence") says of each file."""
+    licences, folder = {}, Path()
+    for line in path.read_text("utf-8", "replace").splitlines():
+        if line.startswith("./") and line.endswith(":"):
+            folder = Path(line[2:-1])
+        elif "  " in line:
+            name, text = line.split("  ", 1)
+            licences[folder / name] = text.strip()
+    return licences
 
 
 def unpack_package(name: str, folder: Path) -> str:

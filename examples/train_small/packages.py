@@ -27,6 +27,8 @@ class Repository:
     commit: str  # the one that was used
     folder: str
     keep: tuple[str, ...]  # glob patterns below the root
+    drop: dict[str, str] = field(default_factory=dict)  # pattern of paths: why
+    licences: str = ""  # a file of it that says each file's licence; those it doesn't name stay
 
 
 TRACKBALLS_BY_LEACH = ("c64revival", "crazy", "eurovision")  # Ethymonics Free Music License
@@ -197,6 +199,20 @@ REPOSITORIES = (
         "c51cb971036a127359b43c621f26ca5081eab13e",
         "voice/kathleen",
         ("data/*.wav",),
+    ),
+    Repository(
+        "https://github.com/rhasspy/dataset-voice-kerstin",
+        "f73127135cf80d6ef52aef6af58c49774f4fd625",
+        "voice/kerstin",
+        ("verified/*.flac",),
+    ),
+    Repository(
+        "https://github.com/gcompris/GCompris-voices",
+        "c0e8a743b7b4633af06b8dc15bc2b397e456dd6f",
+        "voice/gcompris",
+        ("**/*.ogg",),
+        drop={"sv/*/*": "noise throughout", "zh_CN/*/*": "noise throughout"},
+        licences="LICENSE",
     ),
     Repository(
         "https://github.com/vocobox/human-voice-dataset",

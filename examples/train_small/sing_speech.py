@@ -48,6 +48,7 @@ class Source:
     lines: int
     raised: tuple[int, int]  # semitones from the middle of the speech to that of the melody
     has_top: bool = True
+    formants: tuple[float, float] = (0.85, 1.18)  # above one for a shorter vocal tract
 
 
 FILLETS = tuple(
@@ -55,10 +56,19 @@ FILLETS = tuple(
     for language in ("cs", "nl")
     for pattern in ("*-m-*", "m-*", "*-v-*", "v-*", "*-m", "*-v", "*")
 )
+LANGUAGES = (  # of gcompris, those with most words
+    "af", "ar", "ast", "bg", "br", "ca", "cs", "de", "el", "en", "eo", "es", "eu", "fi", "fr",
+    "gd", "he", "hi", "hu", "kn", "lt", "mr", "nb", "nl", "pa", "pt", "pt_BR", "ro", "ru", "sk",
+    "sl", "so", "sr", "th", "tr", "ur", "zh_TW",
+)  # fmt: skip
 SOURCES = (
     Source("alys", ("alys/*.ogg",), 130, (-4, 6)),
     Source("kathleen", ("kathleen/*.wav",), 180, (2, 10)),
     Source("fillets", FILLETS, 270, (3, 11), has_top=False),
+    Source("alys-high", ("alys/*.ogg",), 60, (0, 10), formants=(0.95, 1.15)),
+    Source("kathleen-high", ("kathleen/*.wav",), 120, (9, 19), formants=(0.95, 1.2)),
+    Source("fillets-high", FILLETS, 120, (10, 19), has_top=False, formants=(1.0, 1.25)),
+    Source("gcompris", tuple(f"strung-gcompris/{name}-*.flac" for name in LANGUAGES), 300, (2, 15)),
 )
 LINES_AN_EXCERPT = 3  # taking a voice apart costs more than putting it together
 FULL_VOICES = ("kathleen/*.wav", "alys/*.ogg")  # what `add_top` learns from
@@ -123,7 +133,7 @@ def sing_line(source: Source, voices: Path, number: int, top_map: Floats) -> Non
     middle = 12 * np.log2(np.median(speech.pitch_hz[speech.pitch_hz > 0]) / 440) + 69
     shift = round(middle + random.uniform(*source.raised)) - 66
     sung = set_to_melody(speech, syllables, melody, seconds_a_beat, shift, random)
-    audio = synthesize(shift_formants(sung, random.uniform(0.85, 1.18)))
+    audio = synthesize(shift_formants(sung, random.uniform(*source.formants)))
     audio *= 0.7 / np.abs(audio).max()
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as name:

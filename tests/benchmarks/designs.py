@@ -53,7 +53,7 @@ DESIGNS: dict[str, dict[str, object]] = {
         "stage_channels": (8, 16, 32, 64, 128, 160, 160),
     },
 }
-"""What differs from the shape of `stemkit-small`, all with its bottleneck over frequency."""
+"""What differs from `SHARED`."""
 
 SHARED: dict[str, object] = {
     "bands": "fold",

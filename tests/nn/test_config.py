@@ -21,7 +21,7 @@ def test_config_comes_back_from_json(architecture: str) -> None:
         ("resunet143-subband", 4 * 110, 32 * 4 * 110),
         ("resunet143-ismir2021", 441, 32 * 441),
         ("mobilenet-subband", 4 * 110, 32 * 4 * 110),
-        ("stemkit-small", 441, 32 * 441),
+        ("stemkit-small", 1024, 32 * 1024),
     ],
 )
 def test_frame_and_grid_are_in_samples_of_the_mix(architecture: str, frame: int, grid: int) -> None:

@@ -207,7 +207,7 @@ def test_training_starts_from_a_model_and_scores_it_first(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("init", "tables", "message"),
     [
-        ("'stemkit-small'", NETWORK + POOLS, r"its n_fft is 2048, not 512, .* change architecture"),
+        ("'stemkit-small'", NETWORK + POOLS, r"its n_fft is 4096, not 512, .* change architecture"),
         ("'no-such'", POOLS, "no model 'no-such'"),
         ("'mobilenet-subband'", POOLS, "isn't installed"),
         ("'gone.safetensors'", POOLS, "no weights file"),
