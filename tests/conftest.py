@@ -1,5 +1,6 @@
 """What every test has: a home of its own, and one thread."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +13,20 @@ from tests.weights.server import MisbehavingServer, serve
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+HOMES = itertools.count()
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return where an empty STEMKIT_HOME of this test's own would be."""
-    monkeypatch.setenv("STEMKIT_HOME", str(tmp_path / "home"))
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where an empty STEMKIT_HOME of this test's own would be.
+
+    It isn't made, nor is a `tmp_path` for it: pytest takes the longer for one the more there are.
+    """
+    place = tmp_path_factory.getbasetemp() / "homes" / str(next(HOMES))
+    monkeypatch.setenv("STEMKIT_HOME", str(place))
     monkeypatch.delenv("STEMKIT_OFFLINE", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return tmp_path / "home"
+    return place
 
 
 @pytest.fixture

@@ -143,6 +143,7 @@ def test_any_name_is_a_name(library: Path, name: bytes) -> None:
     assert song in [found.path for found in find(library).audio]
 
 
+@pytest.mark.slow
 def test_folders_may_be_very_deep(library: Path) -> None:
     deep = library
     for _ in range(1500):  # more than functions may call each other

@@ -115,6 +115,7 @@ def test_markers_and_titles_are_drawn(tmp_path: Path) -> None:
     assert marked == draw_marked("T", (5000, STRANGE), (11000, "no room"), (11001, "near"))
 
 
+@pytest.mark.slow
 def test_any_name_and_title_can_be_drawn(tmp_path: Path) -> None:
     name = NOT_UTF8.replace("/", "")
     draw(write_sound(tmp_path / "a.wav").rename(tmp_path / f"{name}.wav"), "-o", tmp_path / "a.png")

@@ -463,6 +463,7 @@ def test_says_what_stands_in_the_way(song: Track, tmp_path: Path) -> None:
     assert sorted(copy.folder.iterdir()) == there
 
 
+@pytest.mark.slow
 def test_a_long_song_is_never_in_memory_whole(tmp_path: Path) -> None:
     second = np.zeros((2, 44100), np.float32)
     track = write_track(tmp_path / "song", {"vocals": second}, original=False)

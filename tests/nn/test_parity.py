@@ -75,7 +75,15 @@ CLIPS = {
 }
 
 
-@pytest.mark.parametrize("clip", CLIPS)
+@pytest.mark.parametrize(
+    "clip",
+    [
+        pytest.param("3 s", marks=pytest.mark.slow),
+        "odd",
+        "mono as stereo",
+        pytest.param("batch of 3", marks=pytest.mark.slow),
+    ],
+)
 def test_output_is_bytesep_s(pair: Pair, clip: str) -> None:
     reference, estimate = pair.separate(CLIPS[clip])
     assert snr_db(reference, estimate) > ENOUGH_DB
@@ -105,7 +113,7 @@ def without_rows(head: nn.Conv2d, rows: Tensor) -> Iterator[None]:
     [
         ("mobilenet-subband", 2),
         ("mobilenet-subband", 4),
-        ("resunet143-subband", 4),
+        pytest.param("resunet143-subband", 4, marks=pytest.mark.slow),
         pytest.param("resunet143-ismir2021", 2, marks=pytest.mark.slow),
     ],
 )

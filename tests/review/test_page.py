@@ -177,6 +177,7 @@ def check_whole(review: Path) -> None:
                 assert (page.parent / address).is_file(), f"{page.name} wants {address}"
 
 
+@pytest.mark.slow
 def test_a_build_that_is_stopped_leaves_whole_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

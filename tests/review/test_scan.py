@@ -52,6 +52,7 @@ def test_each_column_outlines_its_samples(frames: int, tmp_path: Path) -> None:
     assert len(parts) <= MOST_COLUMNS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [70, 600, 2500])
 def test_a_long_file_has_as_many_columns_as_fit(seconds: int) -> None:
     scanner = Scanner(8000, 1)

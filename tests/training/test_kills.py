@@ -25,6 +25,7 @@ def wait_for_steps(path: Path, count: int) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # needs no import of torch
 def test_a_killed_run_goes_on_with_the_losses_of_an_undisturbed_one(folder: Path) -> None:
     train_on(make_config(folder, output="'whole'", max_steps=8))
