@@ -1,7 +1,9 @@
 """The configs under examples/ are ones that the trainer takes."""
 
+import sys
 import tomllib
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -29,3 +31,24 @@ def test_a_config_is_whole(path: Path) -> None:
 def test_each_kind_has_one() -> None:
     kinds = {path.parent.name for path in CONFIGS}
     assert kinds >= {"train_small", "train_paper", "fine_tune"}
+
+
+def test_files_whose_licence_is_not_known_or_not_ours_are_not_gathered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = EXAMPLES / "train_small"
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    gather = run_path(str(folder / "gather_audio.py"))
+    for name in ("af/a/x.ogg", "af/a/unnamed.ogg", "fr/fdl.ogg", "fr/y.ogg", "sv/z.ogg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "LICENSE").write_text(
+        "./af/a:\nx.ogg   Hermien 2011 / GPL\n\n./fr:\nfdl.ogg  Baptiste / FDL\n"
+        "y.ogg  Public Domain\nunnamed.ogg  GPL\n\n./sv:\nz.ogg  GPL\n",
+        encoding="utf-8",
+    )
+    repository = gather["Repository"](
+        "", "", "", ("**/*.ogg",), drop={"sv/*": "noise"}, licences="LICENSE"
+    )
+    found = gather["find_free"](repository, tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["af/a/x.ogg", "fr/y.ogg"]
