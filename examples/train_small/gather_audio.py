@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from packages import PACKAGES, REPOSITORIES, Package, Repository
@@ -82,7 +82,9 @@ def gather_package(package: Package, output_folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=output_folder, prefix=".") as name:
         unpacked, copied = Path(name, "unpacked"), Path(name, "copied")
         version = unpack_package(package.name, unpacked)
-        seconds = copy_kept(package, unpacked, copied)
+        kept = dict(find_kept(package, unpacked))
+        copy_files(kept, copied)
+        seconds = sum(kept.values())
         copied.replace(target)
     print(f"{target} {package.name} {version}: {seconds / 3600:.2f} h", flush=True)
 
@@ -104,11 +106,7 @@ def gather_repository(repository: Repository, output_folder: Path) -> None:
         ):
             subprocess.run(["git", "-C", clone, *command], check=True)
         kept = list(find_free(repository, clone))
-        common = Path(os.path.commonpath([path.parent for path in kept]))
-        for path in kept:
-            copy = copied / path.relative_to(common)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
+        copy_files(kept, copied)
         seconds = sum(measure_seconds(path) for path in kept)
         copied.replace(target)
     print(f"{target} {repository.address}: {seconds / 3600:.2f} h", flush=True)
@@ -117,11 +115,8 @@ def gather_repository(repository: Repository, output_folder: Path) -> None:
 def find_free(repository: Repository, clone: Path) -> Iterator[Path]:
     """Yield each file to keep, if a licence is known for it."""
     named = read_licences(clone / repository.licences) if repository.licences else None
-    found = {path for pattern in repository.keep for path in clone.glob(pattern)}
-    for path in sorted(found):
-        below = path.relative_to(clone)
-        dropped = any(below.match(pattern) for pattern in repository.drop)
-        if not dropped and (named is None or "FDL" not in named.get(below, "FDL")):
+    for path in find_wanted(repository, clone):
+        if named is None or "FDL" not in named.get(path.relative_to(clone), "FDL"):
             yield path
 
 
@@ -152,31 +147,31 @@ def unpack_package(name: str, folder: Path) -> str:
     return version
 
 
-def copy_kept(package: Package, source: Path, target: Path) -> float:
-    """Copy the files to keep, by their path below the folder common to all.
-
-    Returns their seconds.
-    """
-    kept = list(find_kept(package, source))
-    common = Path(os.path.commonpath([path.parent for path, _ in kept]))
-    for path, _ in kept:
+def copy_files(paths: Collection[Path], target: Path) -> None:
+    """Copy files into a folder, by their path below the folder common to all."""
+    common = Path(os.path.commonpath([path.parent for path in paths]))
+    for path in paths:
         copy = target / path.relative_to(common)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    return sum(seconds for _, seconds in kept)
 
 
 def find_kept(package: Package, folder: Path) -> Iterator[tuple[Path, float]]:
     """Yield the path and the seconds of each file to keep."""
-    found = {path for pattern in package.keep for path in folder.glob(pattern)}
-    for path in sorted(found):
+    for path in find_wanted(package, folder):
         if path.is_symlink() or not path.is_file():
-            continue
-        if any(path.match(pattern) for pattern in package.drop):
             continue
         seconds = measure_seconds(path)
         if seconds > 0 and seconds >= package.minimum_seconds:
             yield path, seconds
+
+
+def find_wanted(source: Package | Repository, folder: Path) -> Iterator[Path]:
+    """Yield, in order, what a source's patterns keep and don't drop."""
+    found = {path for pattern in source.keep for path in folder.glob(pattern)}
+    for path in sorted(found):
+        if not any(path.match(pattern) for pattern in source.drop):
+            yield path
 
 
 def measure_seconds(path: Path) -> float:

@@ -10,7 +10,6 @@ consonants of a singer. The files, 44.1 kHz stereo FLAC of 40 s, go into
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,8 +19,8 @@ import soundfile
 import soxr
 from pedalboard import HighpassFilter, LowpassFilter, Pedalboard, Reverb
 from scipy.signal import fftconvolve, istft, stft
+from sounds import SAMPLE_RATE, write_flac
 
-SAMPLE_RATE = 44100
 SPEECH_RATE = 22050
 FRAMES = 40 * SAMPLE_RATE
 HOP, WINDOW = 256, 1024
@@ -63,11 +62,7 @@ def write_once(target: Path, make: Callable[[Generator], Floats]) -> None:
         wet = rng.uniform(0.05, 0.4)
         room = Reverb(rng.uniform(0.1, 0.9), wet_level=wet, dry_level=1 - wet)
         audio = room(audio, SAMPLE_RATE)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as name:
-        temporary = Path(name, target.name)
-        soundfile.write(temporary, (audio * 0.7 / np.abs(audio).max()).T, SAMPLE_RATE)
-        temporary.replace(target)
+    write_flac(target, (audio * 0.7 / np.abs(audio).max()).T)
 
 
 def make_crowd(speakers: list[Path], rng: Generator) -> Floats:

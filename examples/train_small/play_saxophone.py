@@ -19,7 +19,6 @@ import soundfile
 from compose_parts import Note, bend_notes, compose_melody, harmonize, humanize, swing_notes
 from render_bands import STYLES
 from render_leads import (
-    SAMPLE_RATE,
     Audio,
     Lead,
     draw_chords,
@@ -29,6 +28,7 @@ from render_leads import (
     sway,
     write_song,
 )
+from sounds import SAMPLE_RATE
 
 SAXOPHONE = Lead("saxophone", 24, ((65, 51, 79),), sections=0.4, distorted=0.05)
 PITCHES = {"c": 0, "db": 1, "d": 2, "eb": 3, "e": 4, "f": 5, "gb": 6, "g": 7, "ab": 8, "a": 9,

@@ -10,15 +10,14 @@ FLAC. An excerpt depends on its reading and number alone; those already there ar
 
 import argparse
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import soundfile
-import soxr
-from voice_frames import FRAME_SECONDS, SAMPLE_RATE, Floats, analyze, shift_formants, synthesize
+from sounds import write_flac
+from voice_frames import FRAME_SECONDS, Floats, analyze, prepare, shift_formants, synthesize
 
 EXCERPTS = 3  # of each reading
 EXCERPT_SECONDS = 20
@@ -66,11 +65,7 @@ def raise_excerpt(path: Path, number: int, folder: Path) -> None:
     raised = replace(frames, pitch_hz=frames.pitch_hz * ratio)
     audio = synthesize(shift_formants(raised, random.uniform(*FORMANTS)))
     audio *= 0.7 / np.abs(audio).max()
-    folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as name:
-        temporary = Path(name, target.name)
-        soundfile.write(temporary, audio, SAMPLE_RATE)
-        temporary.replace(target)
+    write_flac(target, audio)
 
 
 def read_excerpt(path: Path, place: float) -> Floats:
@@ -80,8 +75,7 @@ def read_excerpt(path: Path, place: float) -> Floats:
         file.seek(int(place * max(0, file.frames - size)))
         audio = file.read(size, always_2d=True)
         rate = file.samplerate
-    mono = soxr.resample(audio.mean(axis=1), rate, SAMPLE_RATE)
-    return np.asarray(mono * 0.5 / max(np.abs(mono).max(initial=0), 1e-3))
+    return prepare(audio, rate)
 
 
 if __name__ == "__main__":

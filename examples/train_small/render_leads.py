@@ -66,8 +66,8 @@ from render_bands import (
     play_midi,
     spell_chords,
 )
+from sounds import SAMPLE_RATE, write_flac
 
-SAMPLE_RATE = 44100
 DRUM_SOUNDFONTS = (  # of one kit, which is their only preset
     Path("/usr/share/sounds/sf2/Black_Pearl_4_LV2.sf2"),
     Path("/usr/share/sounds/sf2/Red_Zeppelin_4_LV2.sf2"),
@@ -139,10 +139,7 @@ def write_song(target: Path, lead: Audio, band: Audio | None, random: Random) ->
         frames = min(lead.shape[1], band.shape[1])
         gain = 10 ** (random.uniform(-10, 2) / 20) / max(float(band.std()), 1e-6)
         mix = mix[:, :frames] + band[:, :frames] * gain
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as name:
-        temporary = Path(name, target.name)
-        soundfile.write(temporary, (mix * 0.9 / np.abs(mix).max()).T, SAMPLE_RATE)
-        temporary.replace(target)
+    write_flac(target, (mix * 0.9 / np.abs(mix).max()).T)
 
 
 def play_song(lead: Lead, random: Random) -> tuple[Audio, Audio | None]:

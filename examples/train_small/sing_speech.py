@@ -9,7 +9,6 @@ band. A line depends on its source and number alone; those already there are ski
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,14 +18,13 @@ from random import Random
 
 import numpy as np
 import soundfile
-import soxr
 from compose_parts import Note, compose_melody
 from render_bands import POP, spell_chords
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
+from sounds import SAMPLE_RATE, write_flac
 from voice_frames import (
     FRAME_SECONDS,
-    SAMPLE_RATE,
     SILENCE,
     Floats,
     Frames,
@@ -34,6 +32,7 @@ from voice_frames import (
     analyze,
     join,
     learn_top,
+    prepare,
     shift_formants,
     synthesize,
 )
@@ -115,8 +114,7 @@ def read_some(voices: Path, pattern: str) -> Iterator[Frames]:
 def read_voice(path: Path) -> Floats:
     """Return a file as mono at 44.1 kHz, its loudest sample 0.5."""
     audio, rate = soundfile.read(path, always_2d=True)
-    mono = soxr.resample(audio.mean(axis=1), rate, SAMPLE_RATE)
-    return np.asarray(mono * 0.5 / max(np.abs(mono).max(initial=0), 1e-3))
+    return prepare(audio, rate)
 
 
 def sing_line(source: Source, voices: Path, number: int, top_map: Floats) -> None:
@@ -135,11 +133,7 @@ def sing_line(source: Source, voices: Path, number: int, top_map: Floats) -> Non
     sung = set_to_melody(speech, syllables, melody, seconds_a_beat, shift, random)
     audio = synthesize(shift_formants(sung, random.uniform(*source.formants)))
     audio *= 0.7 / np.abs(audio).max()
-    target.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as name:
-        temporary = Path(name, target.name)
-        soundfile.write(temporary, audio, SAMPLE_RATE)
-        temporary.replace(target)
+    write_flac(target, audio)
 
 
 def compose_line(random: Random) -> tuple[list[list[Note]], float]:

@@ -10,7 +10,6 @@ already there are skipped.
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 from random import Random
 
@@ -18,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
+from sounds import SAMPLE_RATE, write_flac
 
-SAMPLE_RATE = 44100
 MOST_FILES = 8
 FILE_SECONDS = 30
 FLOOR_DB = -45  # below the loudest sample: before and after a word
@@ -57,11 +56,7 @@ def string_folder(folder: Path, output: Path) -> None:
             return
         target = output / f"{folder.name}-{number}.flac"
         if not target.exists():
-            output.mkdir(exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=output, prefix=".") as name:
-                temporary = Path(name, target.name)
-                soundfile.write(temporary, np.concatenate(parts), SAMPLE_RATE)
-                temporary.replace(target)
+            write_flac(target, np.concatenate(parts))
 
 
 def read_word(path: Path) -> Floats:

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import soxr
+from sounds import SAMPLE_RATE
 
 try:
     import pyworld
 except ImportError as error:  # pyworld itself needs pkg_resources
     sys.exit(f"can't import pyworld ({error}); run: pip install pyworld 'setuptools<81'")
 
-SAMPLE_RATE = 44100
 FRAME_SECONDS = 0.005
 TOP_HZ = 9000  # speech sampled at 22.05 kHz is whole up to here
 BAND_HZ = 1000
@@ -44,6 +45,12 @@ class Frames:
         envelope = self.envelope[below] * (1 - share) + self.envelope[above] * share
         noise = self.noise[below] * (1 - share) + self.noise[above] * share
         return Frames(self.pitch_hz[np.rint(places).astype(int)], envelope, noise)
+
+
+def prepare(audio: Floats, rate: int) -> Floats:
+    """Return (frames, channels) as mono at 44.1 kHz, its loudest sample 0.5."""
+    mono = soxr.resample(audio.mean(axis=1), rate, SAMPLE_RATE)
+    return np.asarray(mono * 0.5 / max(np.abs(mono).max(initial=0), 1e-3))
 
 
 def analyze(audio: Floats) -> Frames:

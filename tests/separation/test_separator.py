@@ -161,7 +161,10 @@ def test_all_stems_of_what_is_no_audio_are_refused(bad: Any) -> None:
     assert isinstance(caught.value, StemkitError)
 
 
-@pytest.mark.parametrize(("rate", "block"), [(44100, 1), (44100, 17), (48000, 17)])
+@pytest.mark.parametrize(
+    ("rate", "block"),
+    [(44100, 1), (44100, 17), pytest.param(48000, 1, marks=pytest.mark.slow), (48000, 17)],
+)
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_the_latency_is_what_a_stream_holds_back_at_most(
     rate: int, block: int, batch_size: int
