@@ -61,16 +61,16 @@ LANGUAGES = (  # of gcompris, those with most words
     "sl", "so", "sr", "th", "tr", "ur", "zh_TW",
 )  # fmt: skip
 SOURCES = (
-    Source("alys", ("alys/*.ogg",), 130, (-4, 6)),
+    Source("alys", ("alys/*",), 130, (-4, 6)),
     Source("kathleen", ("kathleen/*.wav",), 180, (2, 10)),
     Source("fillets", FILLETS, 270, (3, 11), has_top=False),
-    Source("alys-high", ("alys/*.ogg",), 60, (0, 10), formants=(0.95, 1.15)),
+    Source("alys-high", ("alys/*",), 60, (0, 10), formants=(0.95, 1.15)),
     Source("kathleen-high", ("kathleen/*.wav",), 120, (9, 19), formants=(0.95, 1.2)),
     Source("fillets-high", FILLETS, 120, (10, 19), has_top=False, formants=(1.0, 1.25)),
     Source("gcompris", tuple(f"strung-gcompris/{name}-*.flac" for name in LANGUAGES), 300, (2, 15)),
 )
 LINES_AN_EXCERPT = 3  # taking a voice apart costs more than putting it together
-FULL_VOICES = ("kathleen/*.wav", "alys/*.ogg")  # what `add_top` learns from
+FULL_VOICES = ("kathleen/*.wav", "alys/*")  # what `add_top` learns from
 
 
 @dataclass(frozen=True)
