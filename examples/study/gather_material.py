@@ -6,7 +6,7 @@ Fills MATERIAL with a folder for each kind of sound. The bands, guitars, crowds 
 recordings; `render_instruments` plays horns, drums and the rest from samples, and
 `layer_sounds` makes choirs, crowds and noise. Nothing of it was heard by `stemkit-small` in
 training. A kind that is already there is left alone, so a stopped run goes on where it was.
-Needs Debian with apt-get, dpkg, ffprobe, mma and fluidsynth, and PocketTorah's checkout (its
+Needs Debian with apt-get, dpkg, mma and fluidsynth, and PocketTorah's checkout (its
 `data/audio` with the readings); `SOURCES.md` lists the licences and credits.
 """
 

@@ -6,7 +6,7 @@ Downloads each Debian package of `packages` with apt and each repository with gi
 its music, speech or singing unchanged into `accompaniment/<name>` or `voice/<name>`; then
 makes noise, singers of the speakers, high voices of low ones, leads and bands. What is
 already there is skipped, so a stopped run continues where it was. Needs Debian with apt-get,
-dpkg, git, ffprobe, mma and fluidsynth, and PyPI's pyworld with setuptools below 81;
+dpkg, git, mma and fluidsynth, and PyPI's pyworld with setuptools below 81;
 `SOURCES.md` lists the licences and credits.
 """
 
@@ -22,7 +22,10 @@ from pathlib import Path
 
 from packages import PACKAGES, REPOSITORIES, Package, Repository
 
-PROGRAMS = ("apt-get", "dpkg-deb", "git", "ffprobe", "mma", "fluidsynth")
+from stemkit.audio.decode import AudioReader
+from stemkit.errors import AudioError
+
+PROGRAMS = ("apt-get", "dpkg-deb", "git", "mma", "fluidsynth")
 
 
 def main() -> None:
@@ -35,9 +38,7 @@ def main() -> None:
     arguments = parser.parse_args()
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
-        sys.exit(
-            f"not installed: {', '.join(missing)}; needs Debian's apt, ffmpeg, mma, fluidsynth"
-        )
+        sys.exit(f"not installed: {', '.join(missing)}; needs Debian's apt, mma, fluidsynth")
     try:
         gather_all(arguments.output_folder, packages_only=arguments.packages_only)
     except subprocess.CalledProcessError as error:
@@ -175,12 +176,13 @@ def find_wanted(source: Package | Repository, folder: Path) -> Iterator[Path]:
 
 
 def measure_seconds(path: Path) -> float:
-    """Return the length of an audio file, 0.0 where ffprobe can't read it."""
-    entry = ["-show_entries", "format=duration", "-of", "csv=p=0"]
-    probe = subprocess.run(
-        ["ffprobe", "-v", "error", *entry, path], check=False, capture_output=True, text=True
-    )
-    return float(probe.stdout) if probe.returncode == 0 else 0.0
+    """Return the length of an audio file, 0.0 where stemkit can't read it."""
+    try:
+        with AudioReader(path) as reader:
+            frames = reader.info.frames or sum(block.shape[1] for block in reader.blocks())
+            return frames / reader.info.sample_rate
+    except AudioError:
+        return 0.0
 
 
 if __name__ == "__main__":

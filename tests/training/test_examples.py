@@ -4,8 +4,11 @@ import sys
 import tomllib
 from pathlib import Path
 from runpy import run_path
+from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from stemkit.training.config import load_config
 
@@ -33,12 +36,32 @@ def test_each_kind_has_one() -> None:
     assert kinds >= {"train_small", "train_paper", "fine_tune"}
 
 
-def test_files_whose_licence_is_not_known_or_not_ours_are_not_gathered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def gather(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return what gather_audio.py defines."""
     folder = EXAMPLES / "train_small"
     monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
-    gather = run_path(str(folder / "gather_audio.py"))
+    return run_path(str(folder / "gather_audio.py"))
+
+
+def test_what_is_short_or_unreadable_is_not_gathered(
+    gather: dict[str, Any], tmp_path: Path
+) -> None:
+    for name, seconds in (("a.wav", 2.0), ("short.wav", 0.9), ("b.mp3", 2.0)):
+        soundfile.write(tmp_path / name, np.zeros(round(seconds * 8000)), 8000)
+    (tmp_path / "bad.wav").write_bytes(b"RIFF")
+    (tmp_path / "link.wav").symlink_to("a.wav")
+    package = gather["Package"]("", "", ("*.*",), minimum_seconds=1)
+    found = gather["find_kept"](package, tmp_path)
+    assert {path.name: round(seconds) for path, seconds in found} == {
+        "a.wav": 2,
+        "b.mp3": 2,
+    }
+
+
+def test_files_whose_licence_is_not_known_or_not_ours_are_not_gathered(
+    gather: dict[str, Any], tmp_path: Path
+) -> None:
     for name in ("af/a/x.ogg", "af/a/unnamed.ogg", "fr/fdl.ogg", "fr/y.ogg", "sv/z.ogg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
