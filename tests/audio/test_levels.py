@@ -52,7 +52,7 @@ def check_measures(output: StemOutput, written: Samples, sample_rate: int) -> No
 def test_a_real_clip_at_the_usual_levels(
     tmp_path: Path, loudness_lufs: float, output_format: OutputFormat
 ) -> None:
-    clip, rate = read_clip(20 if output_format == WAV_24 else 5)
+    clip, rate = read_clip(10 if output_format == WAV_24 else 5)
     level = Level(loudness_lufs, true_peak_db=-1)
     output, written = write_level(tmp_path, clip, rate, level, output_format)
     check_measures(output, written, rate)

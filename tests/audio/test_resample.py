@@ -184,10 +184,10 @@ def test_no_more_is_held_back_than_the_longest_delay(
     rate_in: int, rate_out: int, block: int
 ) -> None:
     longest = longest_delay(rate_in, rate_out)
-    resampler = Resampler(rate_in, rate_out, 1)
+    resampler, samples = Resampler(rate_in, rate_out, 1), noise(block, channels=1)
     frames_out, behind = 0, 0.0
     for frames_in in range(block, 3 * longest + 100_000, block):
-        frames_out += resampler.process(noise(block, channels=1)).shape[1]
+        frames_out += resampler.process(samples).shape[1]
         behind = max(behind, frames_in - frames_out * rate_in / rate_out)
     assert behind <= longest
     if block == 17:

@@ -123,6 +123,7 @@ def test_a_pipe_gives_the_bytes_of_the_file(
     assert soundfile.info(io.BytesIO(result.stdout)).frames == 22050
 
 
+@pytest.mark.slow
 def test_what_is_no_song_leaves_a_pipe_empty(model: Path) -> None:
     command = [*STEMKIT, "separate", "-", "-o", "-", "-m", str(model), "--stems", "vocals"]
     result = subprocess.run(command, input=b"RIFF no good", capture_output=True)
