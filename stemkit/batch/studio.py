@@ -1,7 +1,7 @@
 """A treatment made ready in this process, for all its threads."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,13 @@ class Studio:
         self._idle = [_make_renderer(treatment)]
         self._engine = _load_engine(treatment, workers)
 
-    def separate(self, blocks: Iterable[Samples], sample_rate: int) -> Iterator[Stems]:
-        """Yield blocks of the stems, or of the song itself as the only one."""
+    def separate(
+        self, blocks: Iterable[Samples], sample_rate: int, check: Callable[[], None]
+    ) -> Iterator[Stems]:
+        """Yield blocks of the stems, or of the song itself as the only one; `check` may end it."""
         if self._engine is None:
             return ({SONG: block} for block in blocks)
-        return self._engine.separate_blocks(blocks, sample_rate)
+        return self._engine.separate_blocks(blocks, sample_rate, check)
 
     @contextmanager
     def borrow_renderer(self) -> "Iterator[Renderer | None]":

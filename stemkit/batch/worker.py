@@ -85,7 +85,7 @@ def treat_job(work: Work, job: Job) -> Outcome:
 
 
 class _StopError(Exception):
-    """Raised between two blocks of a song once the run is to stop."""
+    """Raised in the middle of a song once the run is to stop."""
 
 
 def _treat(work: Work, job: Job, studio: Studio, began: float) -> Done:
@@ -101,7 +101,7 @@ def _treat(work: Work, job: Job, studio: Studio, began: float) -> Done:
             metadata, warnings = _read_metadata(work, reader.info)
             follower = _Follower(work, job, reader.info)
             rate, channels = reader.info.sample_rate, reader.info.channels
-            outputs = studio.separate(follower.watch(reader.blocks()), rate)
+            outputs = studio.separate(follower.watch(reader.blocks()), rate, follower.check)
             levels = {}
             if renderer is not None:
                 outputs = renderer.render(outputs, rate, channels)
@@ -171,13 +171,17 @@ class _Follower:
     def watch(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
         """Yield the blocks as they come."""
         for block in blocks:
-            if self._work.cancel.is_set():
-                raise _StopError
+            self.check()
             yield block
             self._meter.push(block)
             self.frames += block.shape[1]
             self.seconds = self.frames / self._rate
             self._tell()
+
+    def check(self) -> None:
+        """Raise _StopError once the run is to stop."""
+        if self._work.cancel.is_set():
+            raise _StopError
 
     def finish(self) -> Measured:
         """Return the levels of the song."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from stemkit.errors import DeviceError
 from stemkit.samples import Samples
+from stemkit.separation.memory import count_fitting_steps
 from stemkit.separation.options import DeviceName, Precision
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -107,12 +108,33 @@ class Device(Protocol):
         ...
 
 
+MOST_LANES_OF_A_SONG = 4
+"""On a CPU: each takes as much memory as a song does on a single one."""
+
+
 def open_device(placement: Placement, workers: int) -> Device:
-    """Return the device on which `workers` threads of this process run networks."""
+    """Return the device on which `workers` threads of this process separate songs.
+
+    A CPU gets through more segments one a core than one after another on all cores, so that a song
+    alone has several lanes too, where the memory has room for them.
+    """
     if placement.device.type == "cuda":
         return CudaDevice(placement)
-    lanes = min(workers, cpu_count()) if placement.device.type == "cpu" else 1
-    return PlainDevice(placement, lanes)
+    if placement.device.type != "cpu":
+        return PlainDevice(placement, 1)
+    return PlainDevice(placement, max(min(workers, cpu_count()), _count_lanes_of_a_song()))
+
+
+def _count_lanes_of_a_song() -> int:
+    """Return how many lanes leave the fewest cores idle, the most of those."""
+    cores = torch.get_num_threads()
+    most = min(cores, MOST_LANES_OF_A_SONG, count_fitting_steps())
+    return max(range(1, most + 1), key=lambda lanes: (cores // lanes * lanes, lanes))
+
+
+def open_live_device(device: Device) -> Device:
+    """Return the same device for streams, which wait for each step: on a CPU it has all cores."""
+    return PlainDevice(device.placement, 1) if isinstance(device, PlainDevice) else device
 
 
 def round_nothing() -> None:
@@ -161,6 +183,7 @@ class PlainDevice:
         if self._threads == self._cores:
             yield
             return
+        torch.get_num_threads()  # a thread's first question sets what others have set since
         torch.set_num_threads(self._threads)
         try:
             yield

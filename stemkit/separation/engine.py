@@ -6,7 +6,8 @@ Arrays, files and live streams all go this way; nothing has a second path for "l
 import copy
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 from torch import nn
@@ -14,8 +15,9 @@ from torch import nn
 from stemkit.audio.resample import Resampler, longest_delay
 from stemkit.errors import NonFiniteError, OptionError
 from stemkit.samples import Samples
+from stemkit.separation.ahead import map_ahead
 from stemkit.separation.channels import join_pairs, split_pairs
-from stemkit.separation.device import choose_placement, open_device
+from stemkit.separation.device import choose_placement, open_device, open_live_device
 from stemkit.separation.guard import VOCALS, check_guard, guard_vocals
 from stemkit.separation.options import DeviceName, EngineOptions, Precision
 from stemkit.separation.predictor import Predictor, read_config
@@ -29,7 +31,8 @@ class Engine:
     """A model ready to separate songs; one serves any number of songs and threads.
 
     `workers` is how many threads will separate songs at the same time. On a CPU as many steps of
-    the network run at once, each on its share of the cores; a GPU has lanes of its own number.
+    the network run at once, or more, each on its share of the cores; a GPU has lanes of its own
+    number.
     Raises OptionError for less than one, and DeviceError for a device that isn't there.
     """
 
@@ -78,6 +81,13 @@ class Engine:
         """Return an engine for other stems that shares the prepared network; see `with_options`."""
         return self.with_options(dataclasses.replace(self.options, stems=stems))
 
+    def live(self) -> "Engine":
+        """Return an engine for streams, which wait for each step, that shares the network."""
+        other = copy.copy(self)
+        other._device = open_live_device(self._device)
+        other.predictor = self.predictor.move(other._device)
+        return other
+
     def _set_options(self, options: EngineOptions) -> None:
         if options.guard:
             check_guard(self._config.sources)
@@ -120,6 +130,11 @@ class Engine:
         batch_size = self.predictor.batch_size
         return min(batch_size, math.ceil(batch_size * self._device.lanes / self._workers))
 
+    @property
+    def steps_of_a_song(self) -> int:
+        """How many steps of a song run at once: those of all workers fill all lanes."""
+        return math.ceil(self._device.lanes / self._workers)
+
     def latency_at(self, sample_rate: int) -> int:
         """Return the most frames of a song of this rate that are held back after a block."""
         held = self.plan.segment_frames + (self.portion - 1) * self.plan.hop_frames
@@ -148,18 +163,23 @@ class Engine:
         parts = [nothing, *self.separate_blocks([mix], sample_rate)]
         return {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in self.stems}
 
-    def separate_blocks(self, blocks: Iterable[Samples], sample_rate: int) -> Iterator[Stems]:
+    def separate_blocks(
+        self,
+        blocks: Iterable[Samples],
+        sample_rate: int,
+        check: Callable[[], None] = lambda: None,
+    ) -> Iterator[Stems]:
         """Yield the stems of a song that comes in blocks of (channels, frames).
 
-        Together they have the song's frames, channels and rate, without lag. Raises NonFiniteError
-        for NaN or infinity in the song, and DeviceError.
+        Together they have the song's frames, channels and rate, without lag. Several segments are
+        read ahead. `check` is called again and again while steps are waited for, and what it
+        raises ends them. Raises NonFiniteError for NaN or infinity in the song, and DeviceError.
         """
-        stream: StemStream | None = None
-        for block in blocks:
-            stream = stream or StemStream(self, sample_rate, len(block))
-            yield from stream.push(block)
-        if stream is not None:
-            yield from stream.flush()
+        blocks = iter(blocks)
+        first = next(blocks, None)
+        if first is not None:
+            stream = StemStream(self, sample_rate, len(first))
+            yield from stream.separate(chain([first], blocks), check)
 
 
 def _name_preparation(options: EngineOptions) -> tuple[DeviceName, Precision, bool]:
@@ -180,19 +200,61 @@ class StemStream:
         self._up = Resampler(engine.sample_rate, sample_rate, len(engine.sources) * planes)
         self._segmenter = Segmenter(engine.plan)
         self._stitcher = Stitcher(engine.plan)
-        self._waiting: list[Samples] = []
+        self._waiting: list[Samples] = []  # each (2, frames)
 
     def push(self, block: Samples) -> Iterator[Stems]:
         """Yield what `block`, (channels, frames), completes; often nothing."""
-        self._check(block)
-        self._frames_in += block.shape[1]
-        self._mix.push(block)
-        yield from self._advance(self._segmenter.push(self._down.process(split_pairs(block))))
+        for portion in self._cut(block):
+            yield from self._join(self._engine.predict(portion))
 
     def flush(self) -> Iterator[Stems]:
         """Yield the rest of the song."""
-        yield from self._advance(self._segmenter.push(self._down.flush()))
-        yield from self._advance(self._segmenter.flush(), last=True)
+        for portion in self._cut_rest():
+            yield from self._join(self._engine.predict(portion))
+        yield from self._end()
+
+    def separate(self, blocks: Iterable[Samples], check: Callable[[], None]) -> Iterator[Stems]:
+        """Yield all of a song that comes in blocks; its steps run ahead in other threads."""
+        portions = chain(chain.from_iterable(map(self._cut, blocks)), self._cut_rest())
+        engine = self._engine
+        for found in map_ahead(engine.predict, portions, engine.steps_of_a_song, check):
+            yield from self._join(found)
+        yield from self._end()
+
+    def _cut(self, block: Samples) -> Iterator[list[Samples]]:
+        """Yield the portions of segments that `block` completes, a segment for each pair."""
+        self._check(block)
+        self._frames_in += block.shape[1]
+        self._mix.push(block)
+        for segment in self._segmenter.push(self._down.process(split_pairs(block))):
+            self._waiting += self._split(segment)
+            if len(self._waiting) >= self._engine.portion:
+                yield self._take_waiting()
+
+    def _cut_rest(self) -> Iterator[list[Samples]]:
+        for segment in chain(self._segmenter.push(self._down.flush()), self._segmenter.flush()):
+            self._waiting += self._split(segment)
+            if len(self._waiting) >= self._engine.portion:
+                yield self._take_waiting()
+        if self._waiting:
+            yield self._take_waiting()
+
+    def _split(self, segment: Samples) -> list[Samples]:
+        return np.split(segment, len(segment) // 2)
+
+    def _take_waiting(self) -> list[Samples]:
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def _join(self, found: list[Samples]) -> Iterator[Stems]:
+        """Yield what is settled by the sources, (sources, 2, frames), of a portion's segments."""
+        pairs = (self._channels + 1) // 2
+        for first in range(0, len(found), pairs):
+            whole = np.concatenate(found[first : first + pairs], axis=1)
+            settled = self._stitcher.push(whole)  # (sources, planes, frames)
+            yield from self._release(self._up.process(_stack(settled)))
+
+    def _end(self) -> Iterator[Stems]:
         tail = self._stitcher.flush()
         if tail is not None:
             yield from self._release(self._up.process(_stack(tail)))
@@ -203,26 +265,6 @@ class StemStream:
             first = int(np.argmin(np.isfinite(block).all(axis=0))) + self._frames_in
             seconds = first / self._sample_rate
             raise NonFiniteError(f"NaN or infinity at {seconds:.3f} s (frame {first})")
-
-    def _advance(self, segments: Iterator[Samples], *, last: bool = False) -> Iterator[Stems]:
-        """Separate the segments that fill a portion, or all of them, and yield what is settled."""
-        pairs = (self._channels + 1) // 2
-        for segment in segments:
-            self._waiting.append(segment)
-            if len(self._waiting) * pairs >= self._engine.portion:
-                yield from self._separate_waiting()
-        if last:
-            yield from self._separate_waiting()
-
-    def _separate_waiting(self) -> Iterator[Stems]:
-        pairs = (self._channels + 1) // 2
-        halves = [half for segment in self._waiting for half in np.split(segment, pairs)]
-        self._waiting = []
-        found = self._engine.predict(halves)  # each (sources, 2, frames)
-        for first in range(0, len(found), pairs):
-            whole = np.concatenate(found[first : first + pairs], axis=1)
-            settled = self._stitcher.push(whole)  # (sources, planes, frames)
-            yield from self._release(self._up.process(_stack(settled)))
 
     def _release(self, planes: Samples) -> Iterator[Stems]:
         """Yield the stems of (sources * planes, frames), which are the next of the song."""

@@ -1,7 +1,11 @@
-"""Keep what big activations cost to a minimum."""
+"""How much memory steps of a network take, and how to keep what that costs to a minimum."""
 
 import ctypes
+import os
 from functools import cache
+
+STEP_BYTES = 3 * 2**30
+"""What a step of the largest network takes at most, with all that is around it."""
 
 # glibc, malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
@@ -23,3 +27,12 @@ def keep_freed_memory() -> bool:
     settings = ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, INT_MAX))
     results = [mallopt(ctypes.c_int(name), ctypes.c_int(value)) for name, value in settings]
     return all(results)
+
+
+def count_fitting_steps() -> int:
+    """Return how many steps this machine's memory has room for at once, at least one."""
+    try:
+        memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows doesn't say
+        return INT_MAX
+    return max(1, memory_bytes // STEP_BYTES)

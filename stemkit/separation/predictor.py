@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from stemkit.errors import DeviceError, ModelError
+from stemkit.nn.blocks import ResidualBlock, SeparableBlock
 from stemkit.nn.config import NetworkConfig
 from stemkit.nn.fold import cast_unet, fold_batch_norm
 from stemkit.nn.resunet import ResUNet
 from stemkit.samples import Samples
+from stemkit.separation.ahead import stop_if_abandoned
 from stemkit.separation.batches import Batches, Step
 from stemkit.separation.compiled import compile_unet
 from stemkit.separation.device import Device, is_memory_error
@@ -51,6 +53,9 @@ class Predictor:
         ready = _prepare(network, device.placement.dtype)
         if compiled:
             _compile(ready, device.lanes)
+        for part in ready.modules():
+            if isinstance(part, ResidualBlock | SeparableBlock):
+                part.register_forward_pre_hook(lambda *_: stop_if_abandoned())
         self._network = ready.eval().requires_grad_(requires_grad=False).to(device.placement.device)
         self._set_sizes(batch_size, segment_frames)
 
@@ -63,6 +68,13 @@ class Predictor:
         if isinstance(self._network, Bag):
             other._network = self._network.select(sources)
         other._set_sizes(batch_size, segment_frames)
+        return other
+
+    def move(self, device: Device) -> "Predictor":
+        """Return a predictor by the same network in a queue of its own, for the same placement."""
+        other = copy.copy(self)
+        if device is not self._device:
+            other._device, other._batches = device, Batches(device)
         return other
 
     def _set_sizes(self, batch_size: BatchSize, segment_frames: int) -> None:

@@ -165,8 +165,14 @@ class Separator(Processor):
         self, sample_rate: int, channels: int, buffer_size: int = DEFAULT_BUFFER_SIZE
     ) -> SampleStream:
         """Return a new stream of the stem. It keeps the settings of now."""
-        engine = self._engine.with_stems((self.stem,))
+        engine = self._engine.with_stems((self.stem,)).live()
         return _OneStemStream(StemStream(engine, sample_rate, channels), self.stem, channels)
+
+    def _process_whole(self, audio: Samples, rate: int, buffer_size: int) -> Samples:
+        stem = self.stem
+        found = self._engine.with_stems((stem,)).separate(audio, rate)[stem]
+        self._running = None
+        return found
 
     def separate(
         self, input_array: npt.NDArray[np.floating], sample_rate: float

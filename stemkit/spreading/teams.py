@@ -18,14 +18,13 @@ from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from stemkit.errors import OptionError
+from stemkit.separation.memory import count_fitting_steps
 from stemkit.spreading.team import Died, Raised, Team
 
 Backend = Literal["threading", "loky", "dask", "ray"]
 
 
 _LOOK_SECONDS = 0.5
-WORKER_BYTES = 3 * 2**30
-"""What a worker with the largest network takes at most."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +81,7 @@ def _require(backend: str, package: str) -> None:
 
 def count_workers(spreading: Spreading) -> int:
     """Return how many workers there are on this machine."""
-    cores: int = joblib.cpu_count()
-    try:
-        memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows doesn't say
-        memory_bytes = cores * WORKER_BYTES
-    return spreading.workers or max(1, min(cores, memory_bytes // WORKER_BYTES))
+    return spreading.workers or min(joblib.cpu_count(), count_fitting_steps())
 
 
 @contextmanager

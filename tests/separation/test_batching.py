@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from stemkit.errors import ArgumentTypeError, DeviceError, OptionError
+from stemkit.nn.blocks import ResidualBlock
 from stemkit.samples import Samples
 from stemkit.separation import device
 from stemkit.separation.device import (
@@ -27,6 +29,7 @@ from stemkit.separation.device import (
 from stemkit.separation.engine import Engine
 from stemkit.separation.options import EngineOptions
 from stemkit.separation.predictor import Predictor
+from stemkit.separation.separator import Separator
 from stemkit.weights.models import Bag
 from tests.separation.networks import TINY, Identity, make_scaled, make_tiny
 from tests.separation.standin import PATIENCE_SECONDS, StandIn
@@ -482,10 +485,15 @@ class ThreadCounter(Identity):
 
 
 @pytest.mark.usefixtures("four_threads")
-@pytest.mark.parametrize(("workers", "threads"), [(1, 4), (2, 2), (3, 1), (8, 1)])
-def test_lanes_share_the_cores(workers: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("workers", "memory", "threads"), [(1, 2, 2), (1, 9, 1), (2, 1, 2), (3, 1, 1), (8, 1, 1)]
+)
+def test_lanes_share_the_cores(
+    workers: int, memory: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And torch's setting is the user's again after each step, also for threads begun later."""
     monkeypatch.setattr(device, "cpu_count", lambda: 8)
+    monkeypatch.setattr(device, "count_fitting_steps", lambda: memory)
     counts: list[int] = []
     engine = Engine(ThreadCounter(counts), SHORT, workers)
     crew = Crew()
@@ -497,21 +505,108 @@ def test_lanes_share_the_cores(workers: int, threads: int, monkeypatch: pytest.M
     assert later.join() == [4]
 
 
+@pytest.mark.usefixtures("four_threads")
+def test_a_new_thread_is_not_undone_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch gives a thread that asks for the first time what any thread has set last."""
+    monkeypatch.setattr(device, "cpu_count", lambda: 8)
+    counts: list[int] = []
+    engine = Engine(ThreadCounter(counts), SHORT, workers=4)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        crew = Crew()
+        for _ in range(60):
+            crew.start(partial(engine.predictor.predict, [noise(1000)]))
+        crew.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert counts == [1] * 60
+
+
 @pytest.mark.parametrize(("workers", "lanes"), [(1, 1), (2, 2), (3, 2), (8, 2)])
 def test_there_are_no_more_lanes_than_cores(
     workers: int, lanes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device, "cpu_count", lambda: 2)
+    monkeypatch.setattr(device, "count_fitting_steps", lambda: 1)
     assert device.open_device(choose_placement("cpu", "float32"), workers).lanes == lanes
 
 
+@pytest.mark.parametrize(
+    ("cores", "memory", "lanes"),
+    [(1, 9, 1), (2, 9, 2), (2, 1, 1), (3, 9, 3), (5, 3, 1), (6, 9, 3), (7, 9, 1), (8, 9, 4),
+     (8, 3, 2), (10, 9, 2), (16, 99, 4), (64, 1, 1)],
+)  # fmt: skip
+def test_a_song_alone_has_as_many_lanes_as_leave_no_core_idle(
+    cores: int, memory: int, lanes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where that can be, and the memory has room for their steps."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    monkeypatch.setattr(device, "count_fitting_steps", lambda: memory)
+    assert device.open_device(choose_placement("cpu", "float32"), 1).lanes == lanes
+
+
 @pytest.mark.usefixtures("four_threads")
-def test_one_lane_leaves_the_threads_of_its_caller_alone() -> None:
+def test_a_stream_has_all_cores_in_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as its caller gave torch."""
+    monkeypatch.setattr(device, "count_fitting_steps", lambda: 9)
     counts: list[int] = []
-    engine = Engine(ThreadCounter(counts), SHORT)
+    separator = Separator(model=ThreadCounter(counts), segment_seconds=0.5, overlap_seconds=0.1)
+    separator(noise(60_000), 44100)
+    songs = counts.copy()
+    counts.clear()
     torch.set_num_threads(3)
-    engine.predictor.predict([noise(1000)])
-    assert counts == [3]
+    separator(noise(60_000), 44100, reset=False)
+    separator.flush()
+    assert len(counts) == len(songs) > 2
+    assert set(songs) == {1}
+    assert set(counts) == {3}
+
+
+@pytest.mark.parametrize(("workers", "at_once"), [(1, 3), (2, 2), (3, 1)])
+def test_segments_of_a_song_run_at_once(
+    open_engine: Callable[..., Engine], workers: int, at_once: int
+) -> None:
+    """So many that all songs together fill the lanes, while those before them are given out."""
+    device = StandIn(lanes=3)
+    engine = open_engine(device, make_scaled("vocals"), workers=workers, batch_size=1)
+    song = noise(44100 * 5)
+    device.gate.clear()
+    crew = Crew()
+    crew.start(partial(engine.separate, song, 44100))
+    await_count(lambda: len(device.batches), at_once)
+    time.sleep(0.05)
+    assert len(device.batches) == at_once
+    device.gate.set()
+    np.testing.assert_allclose(crew.join()[0]["vocals"], song, atol=1e-6)
+    assert len(device.batches) > 10
+
+
+def test_a_song_that_is_given_up_ends_in_the_middle_of_a_step() -> None:
+    """Between two blocks of the network."""
+    network = make_tiny()
+    first, *others = (part for part in network.modules() if isinstance(part, ResidualBlock))
+    begun, gate, passed = threading.Event(), threading.Event(), []
+
+    def wait(*_: object) -> None:
+        begun.set()
+        assert gate.wait(PATIENCE_SECONDS)
+
+    first.register_forward_pre_hook(wait)
+    for block in others:
+        block.register_forward_pre_hook(lambda *_: passed.append(1))
+
+    def give_up() -> None:
+        if begun.is_set():
+            raise InterruptedError
+
+    engine = Engine(network, SHORT)
+    with pytest.raises(InterruptedError):
+        list(engine.separate_blocks([noise(44100 * 5)], 44100, give_up))
+    gate.set()
+    await_count(lambda: -len(engine.predictor._batches._running), 0)
+    assert len(passed) <= engine.steps_of_a_song
+    assert count_waiting(engine.predictor) == 0
 
 
 @pytest.mark.gpu
