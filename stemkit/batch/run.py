@@ -7,6 +7,8 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from threadpoolctl import threadpool_limits
+
 from stemkit.batch.cancel import Cancel, CancelToken
 from stemkit.batch.cleaning import recover, remove_partials_of
 from stemkit.batch.driving import drive, require_ledger
@@ -196,7 +198,8 @@ class _Run:
             work = Work(treatment, crew.cancel, workers, self._tell, self.settings)
         jobs = self._hand_out(plan)
         results = spread(partial(treat_job, work), jobs, crew.spreading, crew.cancel.cancel)
-        with closing(results):
+        # NumPy's threads would spin beside torch's: its products here are small.
+        with threadpool_limits(1, user_api="blas"), closing(results):
             for result in results:
                 if isinstance(result, Lost):
                     result = Failed(result.item, result.reason)
