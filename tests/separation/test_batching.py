@@ -507,7 +507,7 @@ def test_lanes_share_the_cores(
 
 @pytest.mark.usefixtures("four_threads")
 def test_a_new_thread_is_not_undone_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch gives a thread that asks for the first time what any thread has set last."""
+    """Torch gives a thread that asks for the first time what any thread has set last."""
     monkeypatch.setattr(device, "cpu_count", lambda: 8)
     counts: list[int] = []
     engine = Engine(ThreadCounter(counts), SHORT, workers=4)
