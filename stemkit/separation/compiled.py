@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,21 +33,24 @@ _logger = logging.getLogger("stemkit")
 class CompiledUNet(nn.Module):
     """What stands in for a `UNet`: (batch, planes, time, freq) in, its maps out.
 
-    `lanes` threads may run it at the same time.
+    One thread runs it at a time: torch keeps the interpreter's lock meanwhile, and would wait for
+    its own with that in its hands, for ever.
     """
 
-    def __init__(self, package: Path, dtype: torch.dtype, lanes: int) -> None:
+    def __init__(self, package: Path, dtype: torch.dtype) -> None:
         super().__init__()
         loader = torch._C._aoti.AOTIModelPackageLoader  # what torch's own loader is around
-        self._program = loader(str(package), "model", False, lanes, -1)
+        self._lock = threading.Lock()
+        self._program = loader(str(package), "model", False, 1, -1)
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        found = [self._program.run([example[None]])[0] for example in x]
+        with self._lock:
+            found = [self._program.run([example[None]])[0] for example in x]
         return found[0] if len(found) == 1 else torch.cat(found)
 
 
-def compile_unet(unet: UNet, config: NetworkConfig, lanes: int) -> CompiledUNet:
+def compile_unet(unet: UNet, config: NetworkConfig) -> CompiledUNet:
     """Return a U-Net for inference on the CPU, folded and cast, as machine code.
 
     The first time it takes minutes, and a C++ compiler. Raises DeviceError where that fails.
@@ -54,9 +58,9 @@ def compile_unet(unet: UNet, config: NetworkConfig, lanes: int) -> CompiledUNet:
     package = stemkit_home() / "compiled" / f"{_fingerprint(unet, config)}.pt2"
     try:
         with suppress(RuntimeError):  # it isn't there, or is damaged
-            return CompiledUNet(package, unet.dtype, lanes)
+            return CompiledUNet(package, unet.dtype)
         _make_package(unet, config, package)
-        return CompiledUNet(package, unet.dtype, lanes)
+        return CompiledUNet(package, unet.dtype)
     except Exception as error:  # of a compiler, a disk, or any of torch's own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DeviceError(

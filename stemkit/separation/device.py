@@ -112,15 +112,16 @@ MOST_LANES_OF_A_SONG = 4
 """On a CPU: each takes as much memory as a song does on a single one."""
 
 
-def open_device(placement: Placement, workers: int) -> Device:
+def open_device(placement: Placement, workers: int, *, is_exclusive: bool = False) -> Device:
     """Return the device on which `workers` threads of this process separate songs.
 
     A CPU gets through more segments one a core than one after another on all cores, so that a song
-    alone has several lanes too, where the memory has room for them.
+    alone has several lanes too, where the memory has room for them. There is one for a network that
+    is exclusive: of which only one step can run at a time.
     """
     if placement.device.type == "cuda":
         return CudaDevice(placement)
-    if placement.device.type != "cpu":
+    if placement.device.type != "cpu" or is_exclusive:
         return PlainDevice(placement, 1)
     return PlainDevice(placement, max(min(workers, cpu_count()), _count_lanes_of_a_song()))
 
@@ -134,7 +135,9 @@ def _count_lanes_of_a_song() -> int:
 
 def open_live_device(device: Device) -> Device:
     """Return the same device for streams, which wait for each step: on a CPU it has all cores."""
-    return PlainDevice(device.placement, 1) if isinstance(device, PlainDevice) else device
+    if device.lanes == 1 or not isinstance(device, PlainDevice):
+        return device
+    return PlainDevice(device.placement, 1)
 
 
 def round_nothing() -> None:

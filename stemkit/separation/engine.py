@@ -47,7 +47,8 @@ class Engine:
         self.placement = choose_placement(self.options.device, self.options.precision)
         if isinstance(network, Bag):  # a network whose stems nobody wants needn't be held
             network = network.select(self._needed)
-        self._device = open_device(self.placement, workers)
+        # torch's loader of compiled networks holds Python's lock while they run.
+        self._device = open_device(self.placement, workers, is_exclusive=self.options.compiled)
         self.predictor = Predictor(
             network,
             self._device,

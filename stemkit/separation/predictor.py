@@ -52,7 +52,7 @@ class Predictor:
         self._fitting: dict[tuple[tuple[str, ...], int], int] = {}
         ready = _prepare(network, device.placement.dtype)
         if compiled:
-            _compile(ready, device.lanes)
+            _compile(ready)
         for part in ready.modules():
             if isinstance(part, ResidualBlock | SeparableBlock):
                 part.register_forward_pre_hook(lambda *_: stop_if_abandoned())
@@ -148,11 +148,11 @@ def _prepare(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     return ready
 
 
-def _compile(network: nn.Module, lanes: int) -> None:
+def _compile(network: nn.Module) -> None:
     """Compile the ResUNets, one or a bag of them, of what `_prepare` gave, in place."""
     for part in network.modules():
         if isinstance(part, ResUNet):
-            part.add_module("unet", compile_unet(part.unet, part.config, lanes))
+            part.add_module("unet", compile_unet(part.unet, part.config))
 
 
 def _count_fitting(device: Device, network: nn.Module, shape: tuple[int, int, int]) -> int:

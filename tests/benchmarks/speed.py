@@ -14,9 +14,9 @@ and may be given several times.
   an architecture; `stemkit-small` writes two stems, and the others four.
 - bytesep's segments are 30 s, and overlap by half where there are several: a song of 30 s is what
   it does best. A shorter one costs it as much, and a longer one up to twice as much a minute.
-- The network alone is one forward pass over the segment length that each uses, divided by the audio
-  that this covers. What is counted as work is that of this pass, without what overlaps compute
-  again; see `contenders.work`. Work divided by time is the GFLOP/s.
+- The network alone is one forward pass over the segment length that each uses, or as many as it
+  runs at once, divided by the audio that this covers. What is counted as work is that of one pass,
+  without what overlaps compute again; see `contenders.work`. Work divided by time is the GFLOP/s.
 - The GEMM rate is that of a product of two 2048 x 2048 matrices, at the same precision.
 - The peak memory is a process's, or its GPU's, until it has separated the song.
 - The SNR is that of the vocals that the network alone gives. bytesep's is there for songs of 30 s

@@ -93,7 +93,7 @@ def open_engine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Engine]:
     def open_it(
         device: StandIn, network: nn.Module | None = None, workers: int = 1, **options: Any
     ) -> Engine:
-        monkeypatch.setattr("stemkit.separation.engine.open_device", lambda *_: device)
+        monkeypatch.setattr("stemkit.separation.engine.open_device", lambda *_, **__: device)
         guarded = network if isinstance(network, Bag) else device.guard(network or make_tiny())
         return Engine(guarded, dataclasses.replace(SHORT, **options), workers)
 

@@ -29,7 +29,12 @@ def open_engine(contender: Contender, files: Files) -> Runner:
         return np.asarray(sources[engine.sources.index("vocals")])
 
     segment_frames = min(engine.plan.segment_frames, soundfile.info(files.song).frames)
-    return Runner(lambda song, out: _separate(engine, song, out), predict, segment_frames)
+    return Runner(
+        lambda song, out: _separate(engine, song, out),
+        predict,
+        segment_frames,
+        engine.steps_of_a_song,
+    )
 
 
 def _make_engine(contender: Contender, files: Files) -> Engine:

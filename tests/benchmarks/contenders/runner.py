@@ -14,9 +14,11 @@ class Runner:
     """A model ready to separate songs.
 
     `separate` takes a song and the folder in which it leaves all stems, written and closed.
-    `predict` is the network alone: vocals for a segment of (2, segment_frames).
+    `predict` is the network alone: vocals for a segment of (2, segment_frames), of which
+    `segments_at_once` are predicted by as many threads.
     """
 
     separate: Callable[[Path, Path], None]
     predict: Callable[[Samples], Samples]
     segment_frames: int
+    segments_at_once: int = 1
