@@ -68,7 +68,7 @@ def test_a_compiled_network_is_kept_and_gives_what_the_network_gives(
         assert (one == together).all()
     results: dict[int, bool] = {}
 
-    unet = engine.predictor._network.unet
+    unet = engine.predictor._network.get_submodule("unet")
     config = network.config
     x = torch.ones(1, 2 * config.band_count, 4 * config.pooled_frames, config.unet_bins)
     x = x.contiguous(memory_format=torch.channels_last)
