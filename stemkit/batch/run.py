@@ -192,7 +192,7 @@ class _Run:
     def _spread(self, plan: Plan, stop: Cancel) -> Iterator[Outcome]:
         crew = self.crew
         treatment = self.treatment if self._is_here else self.treatment.absolute()
-        work = Work(treatment, stop, settings=self.settings)
+        work = Work(treatment, stop, settings=self.settings, shares_memory=True)
         if self._in_threads:  # as many as ever: the shape of the work may show in the last bit
             workers = min(count_workers(crew.spreading), plan.songs)
             work = Work(treatment, crew.cancel, workers, self._tell, self.settings)

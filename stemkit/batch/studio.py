@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 class Studio:
     """A treatment made ready: its model loaded once, its boards built for each thread."""
 
-    def __init__(self, treatment: Treatment, workers: int) -> None:
+    def __init__(self, treatment: Treatment, workers: int, *, shares_memory: bool) -> None:
         self._treatment = treatment
         # Native plugins hold state: one song at a time each.
         self._idle = [_make_renderer(treatment)]
-        self._engine = _load_engine(treatment, workers)
+        self._engine = _load_engine(treatment, workers, shares_memory=shares_memory)
 
     def separate(
         self, blocks: Iterable[Samples], sample_rate: int, check: Callable[[], None]
@@ -51,7 +51,7 @@ def _make_renderer(treatment: Treatment) -> "Renderer | None":
     return Renderer(treatment.preset, allow_plugins=treatment.allow_plugins)
 
 
-def _load_engine(treatment: Treatment, workers: int) -> "Engine | None":
+def _load_engine(treatment: Treatment, workers: int, *, shares_memory: bool) -> "Engine | None":
     """Return the engine, if there is anything to separate; only then is torch imported."""
     if treatment.model is None:
         return None
@@ -59,22 +59,23 @@ def _load_engine(treatment: Treatment, workers: int) -> "Engine | None":
     from stemkit.weights.models import load_network
 
     network = load_network(treatment.model)
-    return Engine(network, treatment.engine_options, workers)
+    return Engine(network, treatment.engine_options, workers, shares_memory=shares_memory)
 
 
 _studios: dict[str, Studio] = {}
 _opening = threading.Lock()
 
 
-def open_studio(treatment: Treatment, workers: int) -> Studio:
+def open_studio(treatment: Treatment, workers: int, *, shares_memory: bool) -> Studio:
     """Return this process's studio for a treatment, made if it's the first time.
 
     One is kept; that of another treatment is let go. Raises ModelError, DeviceError and
     PresetError.
     """
-    key = repr((treatment, treatment.preset and treatment.preset.folder, workers))
+    folder = treatment.preset and treatment.preset.folder
+    key = repr((treatment, folder, workers, shares_memory))
     with _opening:
         if key not in _studios:
             _studios.clear()
-            _studios[key] = Studio(treatment, workers)
+            _studios[key] = Studio(treatment, workers, shares_memory=shares_memory)
         return _studios[key]

@@ -56,7 +56,8 @@ _RECORD = "/record"
 class Work:
     """What a worker is to know besides the job. Without `tell` it is plain data that travels.
 
-    `workers` is how many jobs this process treats at once. Without `settings` no records are made.
+    `workers` is how many jobs this process treats at once, and `shares_memory` that other processes
+    of its machine may do so too. Without `settings` no records are made.
     """
 
     treatment: Treatment
@@ -64,6 +65,7 @@ class Work:
     workers: int = 1
     tell: Tell | None = None
     settings: Settings | None = None
+    shares_memory: bool = False
 
 
 def treat_job(work: Work, job: Job) -> Outcome:
@@ -71,7 +73,7 @@ def treat_job(work: Work, job: Job) -> Outcome:
 
     Raises ModelError, DeviceError and PresetError for a treatment that can't be made ready.
     """
-    studio = open_studio(work.treatment, work.workers)
+    studio = open_studio(work.treatment, work.workers, shares_memory=work.shares_memory)
     began = time.perf_counter()
     try:
         return _treat(work, job, studio, began)

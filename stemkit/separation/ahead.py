@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -59,10 +59,7 @@ def map_ahead(
 
 
 def _await(future: Future[Result], check: Callable[[], None]) -> Result:
-    while True:
+    while not future.done():
         check()
-        try:
-            return future.result(_LOOK_SECONDS)
-        except TimeoutError:
-            if future.done():  # it is the work's own
-                raise
+        wait([future], _LOOK_SECONDS)
+    return future.result()

@@ -112,18 +112,22 @@ MOST_LANES_OF_A_SONG = 4
 """On a CPU: each takes as much memory as a song does on a single one."""
 
 
-def open_device(placement: Placement, workers: int, *, is_exclusive: bool = False) -> Device:
+def open_device(
+    placement: Placement, workers: int, *, is_exclusive: bool = False, shares_memory: bool = False
+) -> Device:
     """Return the device on which `workers` threads of this process separate songs.
 
     A CPU gets through more segments one a core than one after another on all cores, so that a song
-    alone has several lanes too, where the memory has room for them. There is one for a network that
-    is exclusive: of which only one step can run at a time.
+    alone has several lanes too, where the memory has room for them and isn't shared with other
+    processes that do the same. There is one lane for a network that is exclusive: of which only one
+    step can run at a time.
     """
     if placement.device.type == "cuda":
         return CudaDevice(placement)
     if placement.device.type != "cpu" or is_exclusive:
         return PlainDevice(placement, 1)
-    return PlainDevice(placement, max(min(workers, cpu_count()), _count_lanes_of_a_song()))
+    alone = 1 if shares_memory else _count_lanes_of_a_song()
+    return PlainDevice(placement, max(min(workers, cpu_count()), alone))
 
 
 def _count_lanes_of_a_song() -> int:

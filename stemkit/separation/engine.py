@@ -32,12 +32,17 @@ class Engine:
 
     `workers` is how many threads will separate songs at the same time. On a CPU as many steps of
     the network run at once, or more, each on its share of the cores; a GPU has lanes of its own
-    number.
+    number. `shares_memory` tells that other processes of this machine separate songs too.
     Raises OptionError for less than one, and DeviceError for a device that isn't there.
     """
 
     def __init__(
-        self, network: nn.Module, options: EngineOptions | None = None, workers: int = 1
+        self,
+        network: nn.Module,
+        options: EngineOptions | None = None,
+        workers: int = 1,
+        *,
+        shares_memory: bool = False,
     ) -> None:
         if workers < 1:
             raise OptionError(f"an engine serves 1 worker or more, not {workers}")
@@ -48,7 +53,12 @@ class Engine:
         if isinstance(network, Bag):  # a network whose stems nobody wants needn't be held
             network = network.select(self._needed)
         # torch's loader of compiled networks holds Python's lock while they run.
-        self._device = open_device(self.placement, workers, is_exclusive=self.options.compiled)
+        self._device = open_device(
+            self.placement,
+            workers,
+            is_exclusive=self.options.compiled,
+            shares_memory=shares_memory,
+        )
         self.predictor = Predictor(
             network,
             self._device,

@@ -547,6 +547,17 @@ def test_a_song_alone_has_as_many_lanes_as_leave_no_core_idle(
 
 
 @pytest.mark.usefixtures("four_threads")
+@pytest.mark.parametrize("refusal", ["is_exclusive", "shares_memory"])
+def test_a_song_has_one_lane_where_more_would_harm(
+    refusal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "count_fitting_steps", lambda: 9)
+    placement = choose_placement("cpu", "float32")
+    assert device.open_device(placement, 1).lanes == 4
+    assert device.open_device(placement, 1, **{refusal: True}).lanes == 1
+
+
+@pytest.mark.usefixtures("four_threads")
 def test_a_stream_has_all_cores_in_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as its caller gave torch."""
     monkeypatch.setattr(device, "count_fitting_steps", lambda: 9)
