@@ -36,4 +36,4 @@ def _load_engine(model: ModelOptions) -> "Engine":
     from stemkit.separation.engine import Engine  # torch's import takes seconds
     from stemkit.weights.models import load_network
 
-    return Engine(load_network(model.model), model.engine)
+    return Engine(load_network(model.model), model.engine, shares_memory=True)
