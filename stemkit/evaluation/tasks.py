@@ -1,6 +1,5 @@
 """Songs that are to be scored, found and paired, and the work of scoring them in parallel."""
 
-import os
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from stemkit.evaluation.options import ScoreOptions
 from stemkit.evaluation.reading import Audio, read_estimates, read_references
 from stemkit.evaluation.scoring import StemScores, score_stems
 from stemkit.evaluation.songs import MIX, Key, Song, find_songs
+from stemkit.separation.memory import count_fitting
 from stemkit.separation.stems import Stems
 from stemkit.spreading.spread import Lost, Spreading, spread
 from stemkit.spreading.teams import count_workers
@@ -101,11 +101,7 @@ def _count_jobs(plan: Plan) -> int:
     count = count_workers(Spreading("loky"))
     if not any("bsseval" in task.options.methods for task in plan.tasks):
         return count
-    try:
-        memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows doesn't say
-        return count
-    return max(1, min(count, memory_bytes // _BSS_BYTES))
+    return min(count, count_fitting(_BSS_BYTES))
 
 
 def _make_plan(

@@ -237,21 +237,19 @@ class StemStream:
         self._check(block)
         self._frames_in += block.shape[1]
         self._mix.push(block)
-        for segment in self._segmenter.push(self._down.process(split_pairs(block))):
-            self._waiting += self._split(segment)
-            if len(self._waiting) >= self._engine.portion:
-                yield self._take_waiting()
+        yield from self._gather(self._segmenter.push(self._down.process(split_pairs(block))))
 
     def _cut_rest(self) -> Iterator[list[Samples]]:
-        for segment in chain(self._segmenter.push(self._down.flush()), self._segmenter.flush()):
-            self._waiting += self._split(segment)
-            if len(self._waiting) >= self._engine.portion:
-                yield self._take_waiting()
+        yield from self._gather(self._segmenter.push(self._down.flush()))
+        yield from self._gather(self._segmenter.flush())
         if self._waiting:
             yield self._take_waiting()
 
-    def _split(self, segment: Samples) -> list[Samples]:
-        return np.split(segment, len(segment) // 2)
+    def _gather(self, segments: Iterator[Samples]) -> Iterator[list[Samples]]:
+        for segment in segments:
+            self._waiting += np.split(segment, len(segment) // 2)
+            if len(self._waiting) >= self._engine.portion:
+                yield self._take_waiting()
 
     def _take_waiting(self) -> list[Samples]:
         waiting, self._waiting = self._waiting, []

@@ -31,8 +31,13 @@ def keep_freed_memory() -> bool:
 
 def count_fitting_steps() -> int:
     """Return how many steps this machine's memory has room for at once, at least one."""
+    return count_fitting(STEP_BYTES)
+
+
+def count_fitting(each_bytes: int) -> int:
+    """Return how many of a size this machine's memory has room for, at least one."""
     try:
         memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows doesn't say
         return INT_MAX
-    return max(1, memory_bytes // STEP_BYTES)
+    return max(1, memory_bytes // each_bytes)

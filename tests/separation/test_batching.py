@@ -486,7 +486,8 @@ class ThreadCounter(Identity):
 
 @pytest.mark.usefixtures("four_threads")
 @pytest.mark.parametrize(
-    ("workers", "memory", "threads"), [(1, 2, 2), (1, 9, 1), (2, 1, 2), (3, 1, 1), (8, 1, 1)]
+    ("workers", "memory", "threads"),
+    [(1, 1, 4), (1, 2, 2), (1, 9, 1), (2, 1, 2), (3, 1, 1), (8, 1, 1)],
 )
 def test_lanes_share_the_cores(
     workers: int, memory: int, threads: int, monkeypatch: pytest.MonkeyPatch
@@ -555,6 +556,16 @@ def test_a_song_has_one_lane_where_more_would_harm(
     placement = choose_placement("cpu", "float32")
     assert device.open_device(placement, 1).lanes == 4
     assert device.open_device(placement, 1, **{refusal: True}).lanes == 1
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_one_lane_leaves_the_threads_of_its_caller_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "count_fitting_steps", lambda: 1)
+    counts: list[int] = []
+    engine = Engine(ThreadCounter(counts), SHORT)
+    torch.set_num_threads(3)
+    engine.predictor.predict([noise(1000)])
+    assert counts == [3]
 
 
 @pytest.mark.usefixtures("four_threads")

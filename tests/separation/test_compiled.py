@@ -68,6 +68,9 @@ def test_a_compiled_network_is_kept_and_gives_what_the_network_gives(
         assert (one == together).all()
     results: dict[int, bool] = {}
 
+    def predict(number: int) -> None:
+        results[number] = bool((engine.predict(segments[:1])[0] == expected[0]).all())
+
     unet = engine.predictor._network.get_submodule("unet")
     config = network.config
     x = torch.ones(1, 2 * config.band_count, 4 * config.pooled_frames, config.unet_bins)
@@ -77,11 +80,12 @@ def test_a_compiled_network_is_kept_and_gives_what_the_network_gives(
         results[number] = all(torch.equal(unet(x), unet(x)) for _ in range(20))
 
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(3)]
+    threads += [threading.Thread(target=predict, args=(n,), daemon=True) for n in (3, 4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert results == dict.fromkeys(range(3), True)
+    assert results == dict.fromkeys(range(5), True)
 
 
 @pytest.mark.parametrize("is_damaged", [False, True])

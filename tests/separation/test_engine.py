@@ -10,8 +10,7 @@ import torch
 from stemkit.errors import DeviceError, NonFiniteError, OptionError
 from stemkit.nn.resunet import ResUNet
 from stemkit.samples import Samples
-from stemkit.separation.device import MOST_LANES_OF_A_SONG
-from stemkit.separation.engine import Engine
+from stemkit.separation.engine import Engine, StemStream
 from stemkit.separation.options import EngineOptions
 from stemkit.weights.models import Bag
 from tests.nn.seeded import fill
@@ -77,7 +76,7 @@ def test_blocks_of_any_size_give_the_same_stems(block: int) -> None:
 def test_memory_is_bounded_by_the_segment() -> None:
     """Stems of a long song begin to come once some segments are in, and keep coming."""
     engine = Engine(make_scaled("vocals"), SHORT)
-    segments = MOST_LANES_OF_A_SONG + 1
+    segments = engine.steps_of_a_song + 1
     fed = 0
     behind = []
 
@@ -93,6 +92,17 @@ def test_memory_is_bounded_by_the_segment() -> None:
         behind.append(fed - given)
     assert given == fed
     assert max(behind) <= segments * engine.plan.segment_frames + 4410
+
+
+def test_a_stream_holds_back_no_more_than_a_segment_and_a_block() -> None:
+    engine = Engine(make_scaled("vocals"), SHORT).live()
+    stream = StemStream(engine, 44100, 2)
+    fed = given = 0
+    for _ in range(200):
+        fed += 4410
+        given += sum(stems["vocals"].shape[1] for stems in stream.push(music(4410)))
+        assert fed - given <= engine.plan.segment_frames + 4410
+    assert given + sum(stems["vocals"].shape[1] for stems in stream.flush()) == fed
 
 
 def test_a_mono_song_is_heard_on_both_sides() -> None:
