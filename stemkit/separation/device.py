@@ -1,6 +1,6 @@
 """Which device and precision a run uses, and how a network is run there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -35,15 +35,15 @@ class Placement:
 def choose_placement(device: DeviceName, precision: Precision) -> Placement:
     """Return what `auto` means on this machine, and what was asked for otherwise.
 
-    `auto` precision is half precision on CUDA, bfloat16 on a CPU with instructions for it (AVX512
-    BF16 or AMX), and float32 anywhere else. Raises DeviceError for a device that isn't here, and
-    for float16 on a CPU, which only emulates it.
+    `auto` precision is half precision on CUDA, bfloat16 on a CPU that is faster with it (AMX, or
+    AMD's AVX512-BF16), and float32 anywhere else. Raises DeviceError for a device that isn't here,
+    and for float16 on a CPU, which gains nothing there.
     """
     chosen = _choose_device(device)
     if precision == "auto":
         return Placement(chosen, _fast_dtype(chosen))
     if precision == "float16" and chosen.type == "cpu":
-        raise DeviceError("float16 is only emulated on a CPU; choose bfloat16 or float32")
+        raise DeviceError("float16 gains nothing on a CPU; choose bfloat16 or float32")
     return Placement(chosen, _DTYPES[precision])
 
 
@@ -64,13 +64,27 @@ def _has_mps() -> bool:
 def _fast_dtype(device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float16
-    return torch.bfloat16 if device.type == "cpu" and _cpu_has_bfloat16() else torch.float32
+    if device.type == "cpu" and is_bfloat16_fast(_describe_cpu()):
+        return torch.bfloat16
+    return torch.float32
 
 
-def _cpu_has_bfloat16() -> bool:
-    """Ask torch, whose names for this have changed; without an answer, say no."""
-    questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in questions)
+def is_bfloat16_fast(capabilities: Mapping[str, object]) -> bool:
+    """Return whether a CPU computes faster in bfloat16, by what torch tells of it.
+
+    Intel's AVX512-BF16 without AMX, as virtual machines may have it, takes twice as long as
+    float32.
+    """
+    is_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
+    return bool(capabilities.get("amx_bf16") or (is_amd and capabilities.get("avx512_bf16")))
+
+
+def _describe_cpu() -> Mapping[str, object]:
+    """Return what torch tells of this CPU; older ones tell of AMX alone."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        found: Mapping[str, object] = torch.cpu.get_capabilities()
+        return found
+    return {"amx_bf16": torch.cpu._is_amx_tile_supported()}
 
 
 @dataclass(frozen=True)

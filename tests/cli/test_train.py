@@ -41,7 +41,7 @@ def test_reports_are_printed_and_notes_are_not_among_them(
             1,
             "nowhere; co",
         ),
-        ({"precision": "'float16'", "device": "'cpu'"}, [], 1, "float16 is only emulated"),
+        ({"precision": "'float16'", "device": "'cpu'"}, [], 1, "float16 gains nothing"),
     ],
 )
 def test_what_is_wrong_is_one_line(
