@@ -12,6 +12,7 @@ from stemkit.errors import DeviceError, ModelError
 from stemkit.nn.blocks import ResidualBlock, SeparableBlock
 from stemkit.nn.config import NetworkConfig
 from stemkit.nn.fold import cast_unet, fold_batch_norm
+from stemkit.nn.fused import FusedBlock, fuse_blocks
 from stemkit.nn.resunet import ResUNet
 from stemkit.samples import Samples
 from stemkit.separation.ahead import stop_if_abandoned
@@ -53,8 +54,10 @@ class Predictor:
         ready = _prepare(network, device.placement.dtype)
         if compiled:
             _compile(ready)
+        elif device.placement.device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+            fuse_blocks(ready)
         for part in ready.modules():
-            if isinstance(part, ResidualBlock | SeparableBlock):
+            if isinstance(part, ResidualBlock | SeparableBlock | FusedBlock):
                 part.register_forward_pre_hook(lambda *_: stop_if_abandoned())
         self._network = ready.eval().requires_grad_(requires_grad=False).to(device.placement.device)
         self._set_sizes(batch_size, segment_frames)
