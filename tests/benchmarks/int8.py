@@ -2,53 +2,95 @@
 
     python -m tests.benchmarks.int8 SONGS [--model stemkit-small] [--turns 5]
 
-Every convolution of the U-Net that oneDNN has an int8 kernel for runs there: weights of 8 bits with
-a scale for each output channel, input of 8 bits between the least and the greatest of its values,
-output in float32. No range is stored, so that any checkpoint can be run so; a fixed one could only
-cost more. The songs are those with vocals below SONGS, as `stemkit evaluate` finds them.
+The 3 x 3 convolutions of residual blocks run by oneDNN's int8 kernels. Weights have a scale for
+each output channel, the input of each convolution one, between the least and the greatest of its
+values, found each time: no range is stored, so that any checkpoint can be run so, and quiet songs
+lose no more than loud ones. All else is float32.
 
-The ranges hold for a batch of one segment, which is what a CPU runs.
+The songs are those with vocals below SONGS, as `stemkit evaluate` finds them. Without any, the model
+is the name of an architecture, which gets seeded weights, and only the times are measured.
 """
 
 import argparse
+import copy
+import math
 import platform
 import statistics
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from operator import truediv
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from stemkit.evaluation.metrics import measure_sdr
 from stemkit.evaluation.reading import read_references
 from stemkit.evaluation.songs import MIX, Song, find_songs
-from stemkit.nn.blocks import PlanarConv
-from stemkit.nn.fold import fold_batch_norm
+from stemkit.nn.blocks import SLOPE, ResidualBlock
+from stemkit.nn.config import ARCHITECTURES
+from stemkit.nn.fold import Scale, fold_batch_norm
+from stemkit.nn.fused import FusedBlock
 from stemkit.nn.resunet import ResUNet
 from stemkit.separation.engine import Engine
 from stemkit.separation.options import EngineOptions
 from stemkit.weights.models import load_network
 from tests.benchmarks.processor import name_processor
 from tests.benchmarks.speed_table import print_cells
+from tests.nn.seeded import fill
 
-STEPS = 255
-CHUNK = 2**17  # values that a core's cache holds
+_SAME = [1, 1], [1, 1], [1, 1], 1  # stride, padding, dilation and groups
+STEPS = 254  # from the least to the greatest; with one more, rounding zero could pass 255
+CACHED_VALUES = 2**17  # a thread, with all that is made of them
+
+
+def convert(network: ResUNet) -> ResUNet:
+    """Return a copy for inference that computes in int8 what can be."""
+    network = copy.deepcopy(network).eval()
+    fold_batch_norm(network)
+    for parent in list(network.modules()):
+        for name, block in parent.named_children():
+            if isinstance(block, ResidualBlock):
+                fused = FusedBlock(block)
+                fused.add_module("conv1", Int8Conv(block.conv1, block.bn1))
+                fused.add_module("conv2", Int8Conv(block.conv2, block.bn2))
+                parent.add_module(name, fused)
+    return network
+
+
+class Line(NamedTuple):
+    """What a batch norm in evaluation mode does: x * gain + shift, each (channels,)."""
+
+    gain: Tensor
+    shift: Tensor
+
+
+def find_line(norm: nn.BatchNorm2d) -> Line:
+    """Return what a trained batch norm does."""
+    scale = Scale(norm)
+    return Line(scale.gain.flatten(), scale.shift.flatten())
 
 
 class Int8Conv(nn.Module):
-    """A convolution of stride 1 by oneDNN's int8 kernel."""
+    """A 3 x 3 convolution and what comes before it: an activation, and a batch norm if it's one.
 
-    def __init__(self, conv: nn.Conv2d) -> None:
+    Input and output are float32.
+    """
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.Module) -> None:
         super().__init__()
-        weight = conv.weight.detach()
+        weight = conv.weight.detach().float()
+        self.line = find_line(norm) if isinstance(norm, nn.BatchNorm2d) else None
         self.scales = (weight.abs().amax((1, 2, 3)) / 127).clamp(min=1e-12)
         self.zeros = torch.zeros(len(weight), dtype=torch.int64)
         self.bias = conv.bias
-        self.layout = [1, 1], list(map(int, conv.padding)), [1, 1], 1
         rounded = (weight / self.scales[:, None, None, None]).round().to(torch.int8)
         self.packed = torch.ops.onednn.qconv_prepack(
-            rounded.contiguous(), self.scales, 1.0, 1, *self.layout, None
+            rounded.contiguous(), self.scales, 1.0, 1, *_SAME, None
         )
 
     def __deepcopy__(self, memo: object) -> "Int8Conv":
@@ -56,41 +98,63 @@ class Int8Conv(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        rounded, scale, zero = round_to_int8(x)
-        y: Tensor = torch.ops.onednn.qconv2d_pointwise(
-            rounded, scale, zero, self.packed, self.scales, self.zeros, self.bias, *self.layout,
-            1.0, 0, torch.float32, "none", [], "",
-        )  # fmt: skip
-        return y
+        """Return the convolution of what comes of `x`, (batch, channels, height, width)."""
+        found = [
+            torch.ops.onednn.qconv2d_pointwise(
+                *activate(one, self.line), self.packed, self.scales, self.zeros, self.bias, *_SAME,
+                1.0, 0, torch.float32, "none", [], "",
+            )
+            for one in torch.split(x, 1)
+        ]  # fmt: skip
+        return torch.cat(found) if len(found) > 1 else found[0]
+
+    def add_to(self, total: Tensor, x: Tensor) -> Tensor:
+        """Add the convolution of what comes of `x` to `total`, and return that."""
+        for one, sums in zip(torch.split(x, 1), torch.split(total, 1), strict=True):
+            torch.ops.onednn.qconv2d_pointwise.binary(
+                *activate(one, self.line), self.packed, self.scales, self.zeros, sums, self.bias,
+                *_SAME, 1.0, 0, torch.float32, 1.0, 0, "sum", 1.0, "none", [], None,
+            )  # fmt: skip
+        return total
 
 
-def round_to_int8(x: Tensor) -> tuple[Tensor, float, int]:
-    """Return (batch, channels, height, width) as uint8, its step, and which number zero is.
+def activate(x: Tensor, line: Line | None) -> tuple[Tensor, float, int]:
+    """Return leaky ReLU of `x`, or of what a line makes of it, as uint8, a step, and what zero is.
 
-    Zero is never number 0: oneDNN packs weights otherwise for that.
+    `x` has shape (1, channels, height, width). Where it isn't finite, the step isn't either.
     """
-    rows = x.contiguous(memory_format=torch.channels_last).movedim(1, -1)
-    low, high = (bound.item() for bound in torch.aminmax(rows))
-    high = max(high, 1e-12)
-    low = min(low, -high / STEPS)
-    scale = (high - low) / STEPS
-    zero = round(-low / scale)
+    rows = x[0].permute(1, 2, 0).flatten(1)  # (height, width * channels)
+    if line is not None:
+        line = Line(line.gain.repeat(x.shape[-1]), line.shift.repeat(x.shape[-1]))
+    parts = torch.split(rows, max(1, CACHED_VALUES * torch.get_num_threads() // rows.shape[1]))
+    low, high = _find_range(parts, line)
+    step = (high - low) / STEPS
+    zero = round(-low / step) if math.isfinite(step) else 1
     rounded = torch.empty(rows.shape, dtype=torch.uint8)
-    half_up, room = torch.tensor(zero + 0.5), torch.empty(CHUNK)
-    for begin in range(0, x.numel(), CHUNK):
-        part = rows.view(-1)[begin : begin + CHUNK]
-        shifted = torch.add(half_up, part, alpha=1 / scale, out=room[: len(part)])
-        rounded.view(-1)[begin : begin + CHUNK] = shifted.clamp_(0, STEPS)
-    return rounded.movedim(-1, 1), scale, zero
-
-
-def convert(module: nn.Module) -> None:
-    """Put `Int8Conv` in the place of the convolutions in `module`, those inside others too."""
-    for name, part in module.named_children():
-        if isinstance(part, nn.Conv2d) and not isinstance(part, PlanarConv) and part.groups == 1:
-            module.add_module(name, Int8Conv(part))
+    room = torch.empty_like(parts[0])
+    whole = torch.empty(room.shape, dtype=torch.int16)  # torch gets to uint8 faster this way
+    for part, place in zip(parts, torch.split(rounded, len(room)), strict=True):
+        values, numbers = room[: len(part)], whole[: len(part)]
+        if line is None:
+            torch.mul(part, 1 / step, out=values)
         else:
-            convert(part)
+            torch.addcmul(line.shift / step, part, line.gain / step, out=values)
+        F.leaky_relu_(values, SLOPE).add_(zero + 0.5)
+        place.copy_(numbers.copy_(values))
+    return rounded.view(*x.shape[2:], -1).permute(2, 0, 1)[None], step, zero
+
+
+def _find_range(parts: Sequence[Tensor], line: Line | None) -> tuple[float, float]:
+    """Return the least and the greatest that rows are activated to, on both sides of zero."""
+    lows, highs = (
+        torch.stack([getattr(part, which)(0) for part in parts]) for which in ("amin", "amax")
+    )
+    ends = torch.stack((lows.amin(0), highs.amax(0)))
+    if line is not None:
+        ends = torch.addcmul(line.shift, ends, line.gain)
+    low, high = (end.item() for end in F.leaky_relu(ends, SLOPE).aminmax())
+    high = max(high, 1e-12)
+    return min(low, -high / STEPS), high  # zero is never number 0, as the weights are packed for
 
 
 def main() -> None:
@@ -98,30 +162,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("songs", type=Path)
+    parser.add_argument("songs", type=Path, nargs="?")
     parser.add_argument("--model", default="stemkit-small")
     parser.add_argument("--turns", type=int, default=5)
     options = parser.parse_args()
-    songs = [song for song in find_songs(options.songs)[0] if "vocals" in song.stems]
-    if not songs:
-        parser.error(f"no song with vocals below {options.songs}")
+    network = seed_network(options.model) if options.songs is None else open_network(options.model)
     print(f"{name_processor()}, {torch.get_num_threads()} threads")
     print(f"Python {platform.python_version()}, torch {torch.__version__}\n")
-    network = load_network(options.model)
-    if not isinstance(network, ResUNet):
-        parser.error(f"{options.model} is several networks; give one of them")
     exact = Engine(network, EngineOptions(device="cpu", precision="float32"))
     auto = Engine(network, EngineOptions(device="cpu"))
-    fold_batch_norm(network.eval())
     with torch.inference_mode():
-        convert(network)
-    rounded = Engine(network, EngineOptions(device="cpu", precision="float32"))
-    compare_songs(songs, exact, rounded)
+        converted = convert(network)
+    rounded = Engine(converted, EngineOptions(device="cpu", precision="float32"))
+    if options.songs is not None:
+        songs = [song for song in find_songs(options.songs)[0] if "vocals" in song.stems]
+        compare_songs(songs, exact, rounded)
     engines = {"float32": exact, "int8": rounded}
     if not auto.placement.is_float32:
         engines["auto"] = auto
     print()
     compare_times(engines, options.turns)
+
+
+def seed_network(architecture: str) -> ResUNet:
+    """Return a network of an architecture."""
+    network = ResUNet(ARCHITECTURES[architecture])
+    fill(network, seed=0)
+    return network
+
+
+def open_network(model: str) -> ResUNet:
+    """Return a model that is one network."""
+    network = load_network(model)
+    if not isinstance(network, ResUNet):
+        raise SystemExit(f"{model} is several networks; give one of them")
+    return network
 
 
 def compare_songs(songs: list[Song], exact: Engine, rounded: Engine) -> None:
@@ -143,19 +218,25 @@ def compare_songs(songs: list[Song], exact: Engine, rounded: Engine) -> None:
 
 
 def compare_times(engines: dict[str, Engine], turns: int) -> None:
-    """Print the median seconds that the network takes for a minute of audio."""
+    """Print the median seconds that the network takes for a minute of audio, and their ratio."""
     taken: dict[str, list[float]] = {name: [] for name in engines}
-    frames = engines["float32"].plan.segment_frames
-    segment = np.random.default_rng(0).normal(0, 0.1, (2, frames)).astype(np.float32)
-    for turn in range(turns + 1):
-        for name, engine in engines.items():
-            began = time.perf_counter()
-            engine.predict([segment])
-            if turn:  # the first warms up
-                taken[name].append(time.perf_counter() - began)
-    minute = 60 * engines["float32"].sample_rate / frames
+    plan = engines["float32"].plan
+    segment = np.random.default_rng(0).normal(0, 0.1, (2, plan.segment_frames)).astype(np.float32)
+    at_once = engines["float32"].steps_of_a_song
+    with ThreadPoolExecutor(at_once) as pool:
+        for turn in range(turns + 1):
+            for name, engine in engines.items():
+                began = time.perf_counter()
+                list(pool.map(engine.predict, [[segment]] * at_once))
+                if turn:  # the first warms up
+                    taken[name].append((time.perf_counter() - began) / at_once)
+    minute = 60 * engines["float32"].sample_rate / plan.segment_frames
     for name, seconds in taken.items():
-        print(f"{name}: {statistics.median(seconds) * minute:.2f} s a minute, network alone")
+        ratio = statistics.median(map(truediv, seconds, taken["float32"]))
+        print(
+            f"{name}: {statistics.median(seconds) * minute:.2f} s a minute, network alone, "
+            f"{ratio:.2f} of float32's in the median of pairs"
+        )
 
 
 if __name__ == "__main__":
