@@ -7,8 +7,8 @@ each output channel, the input of each convolution one, between the least and th
 values, found each time: no range is stored, so that any checkpoint can be run so, and quiet songs
 lose no more than loud ones. All else is float32.
 
-The songs are those with vocals below SONGS, as `stemkit evaluate` finds them. Without any, the model
-is the name of an architecture, which gets seeded weights, and only the times are measured.
+The songs are those with vocals below SONGS, as `stemkit evaluate` finds them. Without any, the
+model is the name of an architecture, which gets seeded weights, and only times are measured.
 """
 
 import argparse
