@@ -1,87 +1,99 @@
-"""Residual blocks for inference on a CPU: the same function in fewer passes over memory."""
+"""Blocks of the U-Net for inference on a CPU: the same function in fewer passes over memory."""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from stemkit.nn import winograd
-from stemkit.nn.blocks import SLOPE, ResidualBlock, SquareConv
+from stemkit.nn.blocks import SLOPE, ResidualBlock, SeparableBlock, SeparableConv, SquareConv
 
-_SAME = [1, 1], [1, 1], [1, 1], 1  # padding, stride, dilation and groups
+
+def can_fuse(device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether oneDNN has fused convolutions of a precision here."""
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def fuse_blocks(module: nn.Module) -> None:
-    """Put a `FusedBlock` in the place of each residual block in `module`, those inside others too.
+    """Put fused blocks in the place of those in `module`, also of those inside others.
 
     For networks on a CPU whose batch norms are folded.
     """
     for name, part in module.named_children():
         if isinstance(part, ResidualBlock):
-            module.add_module(name, FusedBlock(part))
+            convs = part.conv1, part.conv2
+            module.add_module(name, FusedBlock(part.bn1, convs, part.shortcut))
+        elif isinstance(part, SeparableBlock):
+            first, second = _fuse(part.first, part.shortcut), _fuse(part.second, nn.Identity())
+            module.add_module(name, nn.Sequential(first, second))
         else:
             fuse_blocks(part)
 
 
+def _fuse(conv: SeparableConv, shortcut: nn.Module) -> "FusedBlock":
+    return FusedBlock(conv.bn1, (conv.conv1, conv.conv2, conv.conv3), shortcut)
+
+
 class FusedBlock(nn.Module):
-    """A `ResidualBlock` whose convolutions activate and add; without another shortcut than its
-    input, it gives its sum in the memory of that.
+    """Convolutions, each preceded by an activation, the first by a batch norm, and a shortcut.
+
+    Where that is the input itself, the sum is left in its memory.
     """
 
-    def __init__(self, block: ResidualBlock) -> None:
+    def __init__(self, norm: nn.Module, convs: Sequence[nn.Conv2d], shortcut: nn.Module) -> None:
         super().__init__()
-        self.conv1 = FusedConv(block.conv1, block.bn1)
-        self.conv2 = FusedConv(block.conv2, block.bn2)
-        shortcut = block.shortcut
-        self.shortcut = Pointwise(shortcut) if isinstance(shortcut, nn.Conv2d) else shortcut
+        self.norm = norm
+        self.inner = nn.Sequential(*(FusedConv(conv) for conv in convs[:-1]))
+        self.last = FusedConv(convs[-1])
+        self.shortcut = FusedConv(shortcut) if isinstance(shortcut, nn.Conv2d) else None
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.conv1(x)
-        return self.conv2.add_to(self.shortcut(x), y)
+        y = self.inner(F.leaky_relu_(self.norm(x), SLOPE))
+        return self.last.add_to(x if self.shortcut is None else self.shortcut.convolve(x), y)
 
 
 class FusedConv(nn.Module):
-    """A 3 x 3 convolution and what comes before it, at the precision of its weight."""
-
-    def __init__(self, conv: SquareConv, norm: nn.Module) -> None:
-        super().__init__()
-        self.norm = norm
-        self.bias = conv.bias
-        self.wide = conv if winograd.suits(conv.weight) else None
-        self.packed = None if self.wide else _pack(conv.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return what `add_to` of the next one takes: this one's activated output."""
-        y = F.leaky_relu_(self.norm(x), SLOPE)
-        if self.wide:
-            return F.leaky_relu_(self.wide(y), SLOPE)
-        found: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            y, self.packed, self.bias, *_SAME, "leaky_relu", [SLOPE], ""
-        )
-        return found
-
-    def add_to(self, total: Tensor, y: Tensor) -> Tensor:
-        """Add the convolution of `y` to `total`, and return that."""
-        if self.wide:
-            return total.add_(self.wide(y))
-        torch.ops.mkldnn._convolution_pointwise_.binary(
-            total, y, self.packed, self.bias, *_SAME, "add", 1.0, None, [], None
-        )
-        return total
-
-
-class Pointwise(nn.Module):
-    """A 1 x 1 convolution as a matrix product over channels-last input."""
+    """A convolution by oneDNN, or Winograd's way, that does what comes after it too."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
-        self.weight = nn.Parameter(conv.weight.detach().flatten(1))  # (outputs, inputs)
         self.bias = conv.bias
+        self.layout = [*map(int, conv.padding)], [1, 1], [1, 1], conv.groups
+        is_wide = isinstance(conv, SquareConv) and winograd.suits(conv.weight)
+        self.wide = conv if is_wide else None
+        # As oneDNN's kernels read it, which it otherwise becomes each time.
+        self.packed = (
+            None
+            if is_wide
+            else torch.ops.mkldnn._reorder_convolution_weight(
+                conv.weight.detach(), *self.layout, []
+            )
+        )
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """Return the convolution of x, (batch, channels, height, width)."""
+        return self.wide(x) if self.wide else self._run(x, "none", [])
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x.movedim(1, -1), self.weight, self.bias).movedim(-1, 1)
+        """Return leaky ReLU of the convolution of x."""
+        if self.wide:
+            return F.leaky_relu_(self.wide(x), SLOPE)
+        return self._run(x, "leaky_relu", [SLOPE])
 
+    def add_to(self, total: Tensor, x: Tensor) -> Tensor:
+        """Add the convolution of x to `total`, and return that."""
+        if self.wide:
+            return total.add_(self.wide(x))
+        torch.ops.mkldnn._convolution_pointwise_.binary(
+            total, x, self.packed, self.bias, *self.layout, "add", 1.0, None, [], None
+        )
+        return total
 
-def _pack(weight: Tensor) -> Tensor:
-    """Return a weight as oneDNN's kernels read it, which they otherwise make of it every time."""
-    packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(weight.detach(), *_SAME, [])
-    return packed
+    def _run(self, x: Tensor, name: str, scalars: list[float]) -> Tensor:
+        found: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, self.packed, self.bias, *self.layout, name, scalars, ""
+        )
+        return found

@@ -12,7 +12,7 @@ from stemkit.errors import DeviceError, ModelError
 from stemkit.nn.blocks import ResidualBlock, SeparableBlock
 from stemkit.nn.config import NetworkConfig
 from stemkit.nn.fold import cast_unet, fold_batch_norm
-from stemkit.nn.fused import FusedBlock, fuse_blocks
+from stemkit.nn.fused import FusedBlock, can_fuse, fuse_blocks
 from stemkit.nn.resunet import ResUNet
 from stemkit.samples import Samples
 from stemkit.separation.ahead import stop_if_abandoned
@@ -51,15 +51,17 @@ class Predictor:
         self._device = device
         self._batches = Batches(device)
         self._fitting: dict[tuple[tuple[str, ...], int], int] = {}
-        ready = _prepare(network, device.placement.dtype)
-        if compiled:
-            _compile(ready)
-        elif device.placement.device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-            fuse_blocks(ready)
+        place, dtype = device.placement.device, device.placement.dtype
+        ready = _prepare(network, dtype)
+        for part in list(ready.modules()):
+            if isinstance(part, ResUNet) and compiled:
+                part.add_module("unet", compile_unet(part.unet, part.config))
+            elif isinstance(part, ResUNet) and can_fuse(place, dtype):
+                fuse_blocks(part.unet)
         for part in ready.modules():
             if isinstance(part, ResidualBlock | SeparableBlock | FusedBlock):
                 part.register_forward_pre_hook(lambda *_: stop_if_abandoned())
-        self._network = ready.eval().requires_grad_(requires_grad=False).to(device.placement.device)
+        self._network = ready.eval().requires_grad_(requires_grad=False).to(place)
         self._set_sizes(batch_size, segment_frames)
 
     def share(self, sources: set[str], batch_size: BatchSize, segment_frames: int) -> "Predictor":
@@ -149,13 +151,6 @@ def _prepare(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     ready = copy.copy(network)
     ready._modules = {name: _prepare(part, dtype) for name, part in network.named_children()}
     return ready
-
-
-def _compile(network: nn.Module) -> None:
-    """Compile the ResUNets, one or a bag of them, of what `_prepare` gave, in place."""
-    for part in network.modules():
-        if isinstance(part, ResUNet):
-            part.add_module("unet", compile_unet(part.unet, part.config))
 
 
 def _count_fitting(device: Device, network: nn.Module, shape: tuple[int, int, int]) -> int:

@@ -34,7 +34,6 @@ from stemkit.evaluation.songs import MIX, Song, find_songs
 from stemkit.nn.blocks import SLOPE, ResidualBlock
 from stemkit.nn.config import ARCHITECTURES
 from stemkit.nn.fold import Scale, fold_batch_norm
-from stemkit.nn.fused import FusedBlock
 from stemkit.nn.resunet import ResUNet
 from stemkit.separation.engine import Engine
 from stemkit.separation.options import EngineOptions
@@ -55,11 +54,21 @@ def convert(network: ResUNet) -> ResUNet:
     for parent in list(network.modules()):
         for name, block in parent.named_children():
             if isinstance(block, ResidualBlock):
-                fused = FusedBlock(block)
-                fused.add_module("conv1", Int8Conv(block.conv1, block.bn1))
-                fused.add_module("conv2", Int8Conv(block.conv2, block.bn2))
-                parent.add_module(name, fused)
+                parent.add_module(name, Int8Block(block))
     return network
+
+
+class Int8Block(nn.Module):
+    """A residual block whose 3 x 3 convolutions compute in int8."""
+
+    def __init__(self, block: ResidualBlock) -> None:
+        super().__init__()
+        self.conv1 = Int8Conv(block.conv1, block.bn1)
+        self.conv2 = Int8Conv(block.conv2, block.bn2)
+        self.shortcut = block.shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv2.add_to(self.shortcut(x), self.conv1(x))
 
 
 class Line(NamedTuple):

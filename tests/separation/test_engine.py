@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from stemkit.errors import DeviceError, NonFiniteError, OptionError
+from stemkit.nn.blocks import ResidualBlock
+from stemkit.nn.fused import FusedBlock
 from stemkit.nn.resunet import ResUNet
 from stemkit.samples import Samples
 from stemkit.separation.engine import Engine, StemStream
-from stemkit.separation.options import EngineOptions
+from stemkit.separation.options import EngineOptions, Precision
 from stemkit.weights.models import Bag
 from tests.nn.seeded import fill
 from tests.separation.networks import TINY, Scaled, make_scaled, make_tiny
@@ -223,6 +225,23 @@ def test_bfloat16_is_near_float32(frequency_bottleneck: int) -> None:
     options = dataclasses.replace(SHORT, precision="bfloat16")
     near = Engine(network, options).separate(mix, 44100)["vocals"]
     assert 30 < snr_db(exact, near) < 80
+
+
+def test_bfloat16_is_there_on_any_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old ones have none of oneDNN's kernels for it."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    kinds: dict[Precision, type] = {"float32": FusedBlock, "bfloat16": ResidualBlock}
+    for precision, kind in kinds.items():
+        engine = Engine(make_tiny(), dataclasses.replace(SHORT, precision=precision))
+        assert kind in map(type, engine.predictor._network.modules())
+
+
+def test_blocks_of_other_networks_are_run_as_they_are() -> None:
+    """Their batch norms aren't folded."""
+    network = make_scaled("vocals")
+    network.add_module("block", ResidualBlock(2, 2))
+    engine = Engine(network, SHORT)
+    assert FusedBlock not in map(type, engine.predictor._network.modules())
 
 
 def test_what_this_machine_lacks_is_refused() -> None:

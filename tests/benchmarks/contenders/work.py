@@ -21,14 +21,17 @@ def count_gflop(run: Callable[[], object]) -> float:
 
     What counts is convolutions, matrix products, LSTMs and attention; FFTs and all that goes
     element by element count nothing. bytesep's STFT is a convolution, and so it counts. torch's own
-    counter passes over what the CPU does in one piece: LSTMs and attention are counted here, and
+    counter passes over what the CPU does in one piece: fused convolutions, LSTMs and attention are
+    counted here, and
     the fused transformer layers are switched off, for good. So is Winograd's way:
     convolutions count as what they are defined to be.
     """
     torch.backends.mha.set_fastpath_enabled(False)
     winograd.suits = lambda *_: False
-    aten = torch.ops.aten
+    aten, mkldnn = torch.ops.aten, torch.ops.mkldnn
     mapping = {
+        mkldnn._convolution_pointwise: _count_conv,
+        mkldnn._convolution_pointwise_: _count_added_conv,
         aten.mkldnn_rnn_layer: _count_lstm,
         aten._scaled_dot_product_flash_attention_for_cpu: _count_attention,
     }
@@ -50,6 +53,18 @@ def _time(run: Callable[[], object]) -> float:
     if DEVICE == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - began
+
+
+def _count_conv(
+    _: Sequence[int], weight: Sequence[int], *__: Any, out_shape: Sequence[int], **___: Any
+) -> int:
+    """Count one whose weight is (outputs, inputs of a group, height, width)."""
+    return 2 * prod(out_shape) * prod(weight[1:])
+
+
+def _count_added_conv(_: Sequence[int], *arguments: Any, **named: Any) -> int:
+    """Count one whose result is added to what comes before its input."""
+    return _count_conv(*arguments, **named)
 
 
 def _count_lstm(
