@@ -51,7 +51,9 @@ class FusedBlock(nn.Module):
         self.shortcut = FusedConv(shortcut) if isinstance(shortcut, nn.Conv2d) else None
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.inner(F.leaky_relu_(self.norm(x), SLOPE))
+        y = F.leaky_relu_(self.norm(x), SLOPE)
+        for conv in self.inner:  # which lets go of what went in
+            y = conv(y)
         return self.last.add_to(x if self.shortcut is None else self.shortcut.convolve(x), y)
 
 

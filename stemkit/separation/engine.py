@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 from torch import nn
@@ -47,7 +47,7 @@ class Engine:
         if workers < 1:
             raise OptionError(f"an engine serves 1 worker or more, not {workers}")
         self._config = read_config(network)
-        self._workers = workers
+        self.workers = workers
         self._set_options(options or EngineOptions())
         self.placement = choose_placement(self.options.device, self.options.precision)
         if isinstance(network, Bag):  # a network whose stems nobody wants needn't be held
@@ -93,7 +93,7 @@ class Engine:
         return self.with_options(dataclasses.replace(self.options, stems=stems))
 
     def live(self) -> "Engine":
-        """Return an engine for streams, which wait for each step, that shares the network."""
+        """Return an engine that shares the network, for streams, which wait for each step."""
         other = copy.copy(self)
         other._device = open_live_device(self._device)
         other.predictor = self.predictor.move(other._device)
@@ -139,12 +139,12 @@ class Engine:
     def portion(self) -> int:
         """How many segments a song brings at a time: those of all workers fill all lanes."""
         batch_size = self.predictor.batch_size
-        return min(batch_size, math.ceil(batch_size * self._device.lanes / self._workers))
+        return min(batch_size, math.ceil(batch_size * self._device.lanes / self.workers))
 
     @property
     def steps_of_a_song(self) -> int:
         """How many steps of a song run at once: those of all workers fill all lanes."""
-        return math.ceil(self._device.lanes / self._workers)
+        return math.ceil(self._device.lanes / self.workers)
 
     def latency_at(self, sample_rate: int) -> int:
         """Return the most frames of a song of this rate that are held back after a block."""
@@ -228,6 +228,11 @@ class StemStream:
         """Yield all of a song that comes in blocks; its steps run ahead in other threads."""
         portions = chain(chain.from_iterable(map(self._cut, blocks)), self._cut_rest())
         engine = self._engine
+        if engine.workers == 1:
+            begin = list(islice(portions, 2))
+            if len(begin) == 1:  # nothing runs beside it
+                engine = engine.live()
+            portions = chain(begin, portions)
         for found in map_ahead(engine.predict, portions, engine.steps_of_a_song, check):
             yield from self._join(found)
         yield from self._end()

@@ -27,10 +27,10 @@ from time import perf_counter
 times = {"Python's start": perf_counter() - float(sys.argv[1])}
 
 def timed(stage, function):
-    def call(*arguments):
+    def call(*arguments, **named):
         began = perf_counter()
         try:
-            return function(*arguments)
+            return function(*arguments, **named)
         finally:
             times[stage] = times.get(stage, 0) + perf_counter() - began
     return call

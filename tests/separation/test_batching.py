@@ -507,6 +507,22 @@ def test_lanes_share_the_cores(
 
 
 @pytest.mark.usefixtures("four_threads")
+@pytest.mark.parametrize(
+    ("workers", "seconds", "threads"), [(1, 0.4, 4), (1, 0.6, 1), (2, 0.4, 1), (4, 0.4, 1)]
+)
+def test_a_lone_segment_of_a_song_alone_has_all_cores(
+    workers: int, seconds: float, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "cpu_count", lambda: 8)
+    monkeypatch.setattr(device, "count_fitting_steps", lambda: 9)
+    counts: list[int] = []
+    engine = Engine(ThreadCounter(counts), SHORT, workers)
+    song = noise(round(44100 * seconds))
+    np.testing.assert_array_equal(engine.separate(song, 44100)["vocals"], song)
+    assert set(counts) == {threads}
+
+
+@pytest.mark.usefixtures("four_threads")
 def test_a_new_thread_is_not_undone_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch gives a thread that asks for the first time what any thread has set last."""
     monkeypatch.setattr(device, "cpu_count", lambda: 8)
