@@ -19,6 +19,8 @@ from stemkit.nn.config import ARCHITECTURES, NetworkConfig, parse_config
 from stemkit.weights.registry import SourceName
 from stemkit.weights.sources import as_path
 
+VOCALS, ACCOMPANIMENT = "vocals", "accompaniment"
+
 
 def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
     if bounds[0] > bounds[1]:
@@ -109,6 +111,10 @@ class Mixing(Table):
     paired: Share = 0.2
     """Examples that are a song as it is; of the others, each source is drawn by itself."""
 
+    unsplit: Share = 0
+    """Of those others, the ones whose accompaniment is whole, from pools of that name: what is
+    learnt of it is the sum of all sources but the vocals."""
+
     normalize: bool = True
     """Whether sources are brought to one loudness first; else they keep the level of their file."""
 
@@ -174,7 +180,8 @@ class TrainingConfig(Table):
     """Where decoded audio is kept, as large as 16-bit WAV; several runs may share it."""
 
     init: str | None = None
-    """The name of a model, or a .safetensors, whose weights are the start."""
+    """The name of a model, or a .safetensors, whose weights are the start; it may have other
+    sources."""
 
     segment_seconds: float = Field(default=3, gt=0.1, le=3600)
     batch_size: int = Field(default=8, ge=1)
@@ -239,7 +246,20 @@ class TrainingConfig(Table):
             raise ValueError("give hours or max_steps, at which it ends")
         if not self.pool and not self.songs:
             raise ValueError("give a [[pool]] for each source, or [[songs]]")
+        if self.mixing.unsplit > 0:
+            _check_unsplit(self)
         return self
+
+
+def _check_unsplit(config: TrainingConfig) -> None:
+    """Raise ValueError where there is no whole accompaniment, or nothing that it is split into."""
+    first, *others = config.sources
+    if first != VOCALS or len(others) < 2 or ACCOMPANIMENT in others:
+        raise ValueError(
+            "mixing.unsplit is for sources that begin with vocals and split the rest into several"
+        )
+    if not any(pool.source == ACCOMPANIMENT for pool in config.pool):
+        raise ValueError("mixing.unsplit needs a [[pool]] of accompaniment")
 
 
 def _check_network(config: TrainingConfig) -> None:

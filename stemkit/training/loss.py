@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from stemkit.nn.resunet import ResUNet
+from stemkit.training.unsplit import add_unsplit
 
 
 class Objective(nn.Module):
@@ -41,7 +42,7 @@ def spectrum_l1(
 
     `mix` is (batch, channels, frames), `sources` (batch, sources, channels, frames) and
     `bandwidth_hz` (batch, sources). Above its bandwidth, a source was lost before we had it: those
-    bins teach nothing and don't count.
+    bins teach nothing and don't count. Where it is `UNSPLIT`, the source counts in another's sum.
     """
     errors, known = _compare(network, estimate, mix, sources, bandwidth_hz)
     return (errors.abs().sum(-1).mean(3) * known).sum(), known.sum()
@@ -74,7 +75,8 @@ def _compare(
     wanted = wanted.reshape(*sources.shape[:2], *wanted.shape[1:])
     found = estimate(network.analyze(mix))
     frequencies_hz = network.bin_frequencies_hz().to(mix.device)  # (planes, freq)
-    return found - wanted, frequencies_hz < bandwidth_hz[..., None, None]
+    errors = add_unsplit(found - wanted, bandwidth_hz)
+    return errors, frequencies_hz < bandwidth_hz[..., None, None]
 
 
 def waveform_l1(
@@ -86,7 +88,8 @@ def waveform_l1(
     what was lost of a source counts as silence. It is for sources that are whole.
     """
     found = network.synthesize(estimate(network.analyze(mix)), mix.shape[-1])
-    return (found - sources).abs().sum(), torch.tensor(sources.numel(), device=mix.device)
+    errors = add_unsplit(found - sources, bandwidth_hz)
+    return errors.abs().sum(), (bandwidth_hz >= 0).sum() * sources[0, 0].numel()
 
 
 LEAST_POWER = 1e-8  # the slope of a root has no end at zero

@@ -21,11 +21,12 @@ from stemkit.training.augment import (
     record,
     to_gain,
 )
-from stemkit.training.config import TrainingConfig
+from stemkit.training.config import ACCOMPANIMENT, VOCALS, TrainingConfig
 from stemkit.training.doubling import double
 from stemkit.training.mastering import encode, limit
 from stemkit.training.material import Material
-from stemkit.training.pools import VOCALS, SongPool, TakePool
+from stemkit.training.pools import SongPool, TakePool
+from stemkit.training.unsplit import UNSPLIT
 
 AnyPool = TypeVar("AnyPool", TakePool, SongPool)
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -36,7 +37,8 @@ Batch = tuple[Tensor, Tensor, Tensor]
 class Example:
     """A mix, (2, frames), and its sources, (sources, 2, frames).
 
-    Above its `bandwidth_hz` a source was lost before we had it; infinite where nothing was.
+    Above its `bandwidth_hz` a source was lost before we had it; infinite where nothing was, and
+    `UNSPLIT` where the source is known only as a part of the first one after the vocals.
     """
 
     mix: Samples
@@ -75,8 +77,19 @@ class MixDataset(Dataset[Batch]):
         mix = parts.sum(axis=0)
         if rng.random() < mixing.codec:
             mix = encode(mix, rate, rng)
-        wanted = len(self.config.sources)
-        return Example(mix, parts[:wanted], tuple(bandwidths[:wanted]))
+        sources, bandwidths = self._take_sources(parts, bandwidths)
+        return Example(mix, sources, tuple(bandwidths))
+
+    def _take_sources(self, parts: Samples, bandwidths: list[float]) -> tuple[Samples, list[float]]:
+        """Return what is learnt of all parts, and the bandwidths of that."""
+        names, count = tuple(self.material.parts), len(self.config.sources)
+        whole = names.index(ACCOMPANIMENT) if self.config.mixing.unsplit else None
+        if whole is None or not parts[whole].any():
+            return parts[:count], bandwidths[:count]
+        sources = np.zeros_like(parts[:count])
+        sources[0], sources[1] = parts[0], parts[[*range(1, count), whole]].sum(axis=0)
+        rest = [UNSPLIT] * (count - 2)
+        return sources, [bandwidths[0], bandwidths[whole], *rest]
 
     def _draw_song(self, rng: np.random.Generator) -> Samples:
         """Return every part of one song at one moment, in its own balance."""
@@ -89,7 +102,11 @@ class MixDataset(Dataset[Batch]):
 
     def _draw_parts(self, rng: np.random.Generator) -> tuple[Samples, list[float]]:
         """Return each part drawn by itself, and its bandwidth; one of them may be silent."""
-        drawn = [self._draw_part(part, rng) for part in self.material.parts]
+        kept = self._choose_parts(rng)
+        drawn = [
+            self._draw_part(part, rng) if part in kept else (self._silence(), math.inf)
+            for part in self.material.parts
+        ]
         parts = np.stack([audio for audio, _ in drawn])
         kind = rng.random()
         for number, part in enumerate(self.material.parts):
@@ -98,6 +115,17 @@ class MixDataset(Dataset[Batch]):
                 parts[number] = 0
             kind -= missing
         return parts, [bandwidth_hz for _, bandwidth_hz in drawn]
+
+    def _choose_parts(self, rng: np.random.Generator) -> set[str]:
+        """Return the parts to draw: not both a whole accompaniment and what it is made of."""
+        share, parts = self.config.mixing.unsplit, set(self.material.parts)
+        if not share:
+            return parts
+        is_whole = rng.random() < share
+        return parts - (set(self.config.sources[1:]) if is_whole else {ACCOMPANIMENT})
+
+    def _silence(self) -> Samples:
+        return np.zeros((2, self.frames), dtype=np.float32)
 
     def _draw_part(self, part: str, rng: np.random.Generator) -> tuple[Samples, float]:
         mixing = self.config.mixing

@@ -17,9 +17,9 @@ from stemkit.evaluation.musdb import require_ffmpeg
 from stemkit.evaluation.songs import Song, Sound, find_songs
 from stemkit.samples import Samples
 from stemkit.training.clips import Clip, ClipCache
-from stemkit.training.config import Pool, Songs
+from stemkit.training.config import ACCOMPANIMENT, VOCALS, Pool, Songs
 
-VOCALS, ACCOMPANIMENT, REST = "vocals", "accompaniment", "rest"
+REST = "rest"
 
 Item = TypeVar("Item")
 Opening = TypeVar("Opening")

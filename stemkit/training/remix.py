@@ -14,18 +14,22 @@ def remix(batch: Batch, times: int) -> Batch:
     """Return `times` as many examples: the batch itself, then what mixing it anew gives.
 
     In those a source stays with its place, and each further one, and the rest of the mix, comes
-    from another example, at the loudness of what it replaces.
+    from another example, at the loudness of what it replaces. Where some accompaniment isn't split,
+    all sources after the first come from the same example, so that it stays a sum of them.
     """
     if times == 1:
         return batch
     mixes, sources, bandwidth_hz = batch
     rest = mixes - sources.sum(1)  # (batch, 2, frames)
+    count = sources.shape[1]
+    is_split = bool((bandwidth_hz >= 0).all())
     made = [batch]
     for turn in range(1, times):
-        others = [_roll(sources[:, n], turn * n) for n in range(sources.shape[1])]
-        bands = [bandwidth_hz[:, n].roll(turn * n) for n in range(sources.shape[1])]
+        places = [turn * (n if is_split else min(n, 1)) for n in range(count)]
+        others = [_roll(sources[:, n], places[n]) for n in range(count)]
+        bands = [bandwidth_hz[:, n].roll(places[n]) for n in range(count)]
         company = torch.stack(others, dim=1)
-        beside = _roll(rest, turn * sources.shape[1])
+        beside = _roll(rest, turn * count)
         made.append((company.sum(1) + beside, company, torch.stack(bands, dim=1)))
     return tuple(torch.cat(parts) for parts in zip(*made, strict=True))  # type: ignore[return-value]
 

@@ -13,6 +13,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from stemkit.errors import OptionError, TrainingError
 from stemkit.files import replace_file
 from stemkit.nn.checkpoints import save_checkpoint
+from stemkit.nn.config import NetworkConfig
 from stemkit.nn.resunet import ResUNet
 from stemkit.training.clips import writing
 from stemkit.training.config import TrainingConfig
@@ -68,7 +69,10 @@ def start_trainee(config: TrainingConfig, device: torch.device, ranks: Ranks) ->
 
 
 def new_network(config: TrainingConfig) -> ResUNet:
-    """Return the network at its start; raises ModelError, and OptionError for another `init`."""
+    """Return the network at its start; raises ModelError, and OptionError for another `init`.
+
+    An `init` may have other sources: what isn't among them begins with a head of its own.
+    """
     wanted = config.network_config()
     if config.init is None:
         return ResUNet(wanted)
@@ -76,11 +80,24 @@ def new_network(config: TrainingConfig) -> ResUNet:
     if not isinstance(network, ResUNet):
         members = ", ".join(read_card(config.init).members)
         raise OptionError(f"init {config.init!r} is several networks; choose one of: {members}")
-    if differences := _compare(network.config.to_dict(), wanted.to_dict()):
+    theirs = network.config.to_dict() | {"sources": wanted.sources}
+    if differences := _compare(theirs, wanted.to_dict()):
         raise OptionError(
             f"init {config.init!r} is another network than the config's: {differences}; change "
-            f"architecture, [network] or sources"
+            f"architecture or [network]"
         )
+    return network if network.sources == wanted.sources else _give_sources(network, wanted)
+
+
+def _give_sources(trained: ResUNet, wanted: NetworkConfig) -> ResUNet:
+    """Return a network of other sources that is trained but for the head of each new one."""
+    network, state = ResUNet(wanted), trained.state_dict()
+    for name in ("unet.head.weight", "unet.head.bias"):
+        heads = dict(zip(trained.sources, state[name].chunk(len(trained.sources)), strict=True))
+        own = network.state_dict()[name].chunk(len(wanted.sources))
+        pairs = zip(wanted.sources, own, strict=True)
+        state[name] = torch.cat([heads.get(source, head) for source, head in pairs])
+    network.load_state_dict(state)
     return network
 
 

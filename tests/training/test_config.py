@@ -27,6 +27,11 @@ from tests.training.making import NETWORK, POOLS, SONGS, make_config, write_toml
         ({"network.sources": "['drums']"}, "sources stand at the top"),
         ({"mixing.speed": "[2, 1]"}, "mixing.speed: the first of"),
         ({"mixing.sources.vocals.second": 2}, "mixing.sources.vocals.second"),
+        ({"mixing.unsplit": 0.5}, "unsplit is for sources that begin with vocals and split"),
+        (
+            {"mixing.unsplit": 0.5, "sources": "['drums', 'vocals', 'bass']"},
+            "unsplit is for sources that begin with vocals and split",
+        ),
     ],
 )
 def test_a_config_that_is_wrong_is_one_line_with_its_place(
@@ -37,6 +42,12 @@ def test_a_config_that_is_wrong_is_one_line_with_its_place(
         load_config(path)
     assert str(path) in str(caught.value)
     assert place in str(caught.value)
+
+
+def test_a_whole_accompaniment_is_drawn_from_somewhere(tmp_path: Path) -> None:
+    keys = {"mixing.unsplit": 0.5, "sources": "['vocals', 'drums', 'bass']"}
+    with pytest.raises(OptionError, match=r"unsplit needs a \[\[pool\]\] of accompaniment"):
+        make_config(tmp_path, POOLS.replace("accompaniment", "bass"), **keys)
 
 
 def test_a_config_without_audio_is_an_error(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from stemkit.training import trainee as trainee_module
 from stemkit.training.log import read_log
 from stemkit.training.loop import Report, train
 from stemkit.training.mixing import Batch, MixDataset
+from stemkit.training.trainee import new_network
 from tests.training.making import NETWORK, POOLS, SONGS, make_config
 
 
@@ -202,6 +203,20 @@ def test_training_starts_from_a_model_and_scores_it_first(folder: Path) -> None:
     for part in ("network", "average"):
         assert torch.allclose(state[part]["unet.head.weight"], start.unet.head.weight)
         assert torch.all(state[part]["bn0.running_mean"] > 2)
+
+
+def test_a_model_of_other_sources_gives_all_but_the_heads_of_new_ones(folder: Path) -> None:
+    torch.manual_seed(1)
+    start = ResUNet(make_config(folder, sources='["bass", "vocals"]').network_config())
+    save_checkpoint(start, folder / "start.safetensors")
+    keys: dict[str, object] = {"init": "'./start.safetensors'", "sources": '["vocals", "drums"]'}
+    network = new_network(make_config(folder, **keys))
+    mix = torch.randn(1, 2, 9000)
+    with torch.inference_mode():
+        theirs, ours = (one.eval()(mix) for one in (start, network))
+    assert network.sources == ("vocals", "drums")
+    torch.testing.assert_close(ours[:, 0], theirs[:, 1])
+    assert not torch.allclose(ours[:, 1], theirs[:, 0])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What the losses count."""
 
 import dataclasses
+import functools
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from stemkit.nn.config import ARCHITECTURES
 from stemkit.nn.resunet import ResUNet
 from stemkit.training.loss import LOSSES, Objective
+from stemkit.training.unsplit import UNSPLIT
 
 RATE = 44100
 
@@ -73,3 +75,47 @@ def test_the_rms_loss_is_by_source_of_each_mix_and_a_source_of_no_bandwidth_has_
         errors, count = objective(mix, sources, torch.tensor([[3e4, 3e4], [3e4, 0]]))
     assert count == 3
     assert errors.item() == pytest.approx(power.sqrt().flatten()[:3].sum().item(), rel=1e-4)
+
+
+def give(found: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    return found
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_of_what_is_not_split_the_sum_alone_is_learnt(loss: str) -> None:
+    objective = make_objective(loss, "vocals", "drums", "bass")
+    network = objective.network
+    mix, sources = torch.randn(2, 2, 8192), torch.randn(2, 3, 2, 8192)
+    sources[1, 2] = 0
+    bandwidth_hz = torch.tensor([[3e4, 3e4, 3e4], [3e4, 3e4, UNSPLIT]])
+    with torch.inference_mode():
+        errors, count = objective(mix, sources, bandwidth_hz)
+        found = network.estimate(network.analyze(mix))
+        # The same as two sources by themselves: the vocals, and the sum of what was found besides.
+        for turn, shares in ((0, torch.eye(3)), (1, torch.tensor([[1.0, 0, 0], [0, 1, 1]]))):
+            sums = torch.einsum("ij,j...->i...", shares, found[turn])[None]
+            wanted = sources[turn, : len(shares)][None]
+            known = torch.full((1, len(shares)), 3e4)
+            alone = objective.add_errors(
+                network, functools.partial(give, sums), mix[:1], wanted, known
+            )
+            errors, count = errors - alone[0], count - alone[1]
+    assert count == 0
+    assert errors.item() == pytest.approx(0, abs=1e-4 * alone[0].item())
+
+
+def test_what_is_not_split_teaches_the_vocals_and_each_source_of_the_sum_alike() -> None:
+    objective = make_objective("spectrum_l1", "vocals", "drums", "bass")
+    mix, sources = torch.randn(1, 2, 8192), torch.zeros(1, 3, 2, 8192)
+    found = torch.zeros(1, 3, *objective.network.analyze(mix).shape[1:], requires_grad=True)
+    errors, _ = objective.add_errors(
+        objective.network,
+        lambda _: found + torch.tensor([1.0, 2, -1]).view(1, 3, 1, 1, 1, 1),
+        mix,
+        sources,
+        torch.tensor([[3e4, 3e4, UNSPLIT]]),
+    )
+    errors.backward()  # type: ignore[no-untyped-call]
+    assert found.grad is not None
+    assert torch.equal(found.grad[:, 1], found.grad[:, 2])
+    assert found.grad[:, 1].min() > 0

@@ -11,7 +11,17 @@ from stemkit.training import mixing as mixing_module
 from stemkit.training.clips import ClipCache
 from stemkit.training.material import open_material
 from stemkit.training.mixing import Example, MixDataset
-from tests.training.making import NETWORK, POOLS, RATE, SONGS, make_config
+from stemkit.training.unsplit import UNSPLIT
+from tests.training.making import (
+    NETWORK,
+    POOLS,
+    RATE,
+    SONGS,
+    STEMS,
+    make_config,
+    make_noise,
+    write_sound,
+)
 
 AS_RECORDED = """
 [mixing]
@@ -191,3 +201,61 @@ def test_all_of_it_for_real_gives_what_the_loss_takes(folder: Path) -> None:
     frames = int(0.3 * RATE)
     assert (mix.shape, sources.shape, bandwidth_hz.shape) == ((2, frames), (2, 2, frames), (2,))
     assert {part.dtype for part in (mix, sources, bandwidth_hz)} == {mix.dtype}
+
+
+SPLIT = """
+[[pool]]
+source = "drums"
+folders = ["drums"]
+[[pool]]
+source = "bass"
+folders = ["bass"]
+"""
+
+
+def make_split(folder: Path, unsplit: float, tables: str = "", **keys: object) -> MixDataset:
+    for seed, stem in enumerate(("drums", "bass")):
+        bottom, top = STEMS[stem]
+        write_sound(folder / stem / "one.wav", make_noise(1, top, bottom, seed=seed))
+    keys = {"sources": '["vocals", "drums", "bass"]'} | keys
+    mixing = f"[mixing]\nunsplit = {unsplit}\n" + "".join(
+        f"[mixing.sources.{name}]\nmissing = 0\n"
+        for name in ("vocals", "drums", "bass", "accompaniment")
+    )
+    return make_dataset(folder, mixing, POOLS + SPLIT + tables, **keys)
+
+
+def test_a_whole_accompaniment_is_in_place_of_what_it_is_made_of(folder: Path) -> None:
+    examples = make_examples(make_split(folder, 0.5), 30)
+    are_whole = [example.bandwidth_hz[2] == UNSPLIT for example in examples]
+    assert 8 < sum(are_whole) < 22
+    for example, is_whole in zip(examples, are_whole, strict=True):
+        vocals, second, third = example.sources
+        np.testing.assert_allclose(example.mix, vocals + second + third, atol=1e-6)
+        assert third.any() is not is_whole
+        power = np.square(np.abs(np.fft.rfft(second[0])))
+        low = power[: int(4500 * len(second[0]) / RATE)].sum() / power.sum()
+        assert bool(low > 0.02) is is_whole  # of the band; the drums begin at 6 kHz
+        assert example.bandwidth_hz[1] > 15000
+
+
+def test_what_no_source_names_is_no_part_of_a_whole_accompaniment(folder: Path) -> None:
+    write_sound(folder / "crowd" / "one.wav", make_noise(1, 15000, 14000))
+    crowd = '[[pool]]\nsource = "crowd"\nfolders = ["crowd"]\n'
+    for example in make_examples(make_split(folder, 1, crowd), 5):
+        assert np.abs(example.mix - example.sources.sum(axis=0)).max() > 0.001
+
+
+def test_a_song_with_a_whole_accompaniment_is_taken_as_one(folder: Path) -> None:
+    song = folder / "pairs" / "one"
+    write_sound(song / "vocals.wav", make_noise(1, 3000, seed=4))
+    write_sound(song / "accompaniment.wav", make_noise(1, 9000, 3000, seed=5))
+    pairs = '[[songs]]\nfolders = ["pairs"]\n'
+    dataset = make_split(folder, 0.1, pairs)
+    config = dataset.config.model_copy(
+        update={"mixing": dataset.config.mixing.model_copy(update={"paired": 1})}
+    )
+    for example in make_examples(MixDataset(config, dataset.material), 3):
+        assert example.bandwidth_hz[2] == UNSPLIT
+        assert example.sources[1].any()
+        np.testing.assert_allclose(example.mix, example.sources.sum(axis=0), atol=1e-6)

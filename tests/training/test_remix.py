@@ -5,6 +5,7 @@ from torch import Tensor
 
 from stemkit.training.mixing import Batch
 from stemkit.training.remix import remix
+from stemkit.training.unsplit import UNSPLIT
 
 
 def draw(count: int, sources: int) -> tuple[Batch, Tensor]:
@@ -53,6 +54,17 @@ def test_further_sources_come_with_their_bandwidths_from_other_examples() -> Non
         assert torch.equal(bandwidth_hz[5:, number], batch[2][:, number].roll(number))
         torch.testing.assert_close(measure_rms(found), measure_rms(batch[1][:, number]))
     assert mixes.shape == (10, 2, 1000)
+
+
+def test_what_is_not_split_stays_with_what_is_said_of_it() -> None:
+    (_, sources, bandwidth_hz), rest = draw(4, 4)
+    sources[1, 2:], bandwidth_hz[1, 2:] = 0, UNSPLIT
+    mixes, found, bands = remix((sources.sum(1) + rest, sources, bandwidth_hz), 3)
+    assert torch.equal(found[[6, 11], 2:], torch.zeros(2, 2, 2, 1000))  # where it has moved to
+    for number, band in enumerate(bands):
+        assert torch.equal(band[1:], bandwidth_hz[(number - number // 4) % 4, 1:])
+        assert torch.equal(band[:1], bandwidth_hz[number % 4, :1])
+    torch.testing.assert_close(measure_rms(mixes - found.sum(1)), measure_rms(rest).repeat(3))
 
 
 def test_silence_stays_silence_and_replaces_nothing_with_noise() -> None:

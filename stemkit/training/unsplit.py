@@ -1,0 +1,22 @@
+"""Mixes whose accompaniment isn't split: of its sources, only the sum is known and learnt."""
+
+import torch
+from torch import Tensor
+
+UNSPLIT = -1.0
+"""In place of a bandwidth: the source is known only as a part of the first one after the vocals."""
+
+
+def add_unsplit(errors: Tensor, bandwidth_hz: Tensor) -> Tensor:
+    """Return errors, (batch, sources, ...), where those of what isn't split are one error.
+
+    `bandwidth_hz` is (batch, sources). The second source, the first after the vocals, gets the sum,
+    and what was added to it is zero.
+    """
+    is_part = bandwidth_hz < 0
+    if not is_part.any():
+        return errors
+    is_part = is_part.reshape(*is_part.shape, *[1] * (errors.ndim - 2))
+    parts = torch.where(is_part, errors, 0)
+    second = errors[:, 1:2] + parts.sum(1, keepdim=True)
+    return torch.cat((errors[:, :1], second, (errors - parts)[:, 2:]), dim=1)
