@@ -77,7 +77,8 @@ def evaluate(
     """Score stems against their references, or compare two evaluations.
 
     Give --references, -o, and --estimates or --model; or --compare OUT1 OUT2. OUT gets a JSON file
-    a track, as museval writes it, scores.csv, summary.json and box plots.
+    a track, as museval writes it, scores.csv, summary.json and box plots. What was stopped goes on
+    when the same command is given again.
 
     SDR, ISR, SIR and SAR are BSS Eval v4's, of which the median of a track's frames counts; uSDR is
     the SDR of the Sound Demixing Challenge, over a whole track. All are in dB. Where a reference is

@@ -5,13 +5,12 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from stemkit import __version__
 from stemkit.errors import OptionError
 from stemkit.evaluation.boxplots import PlotFormat, draw_groups, draw_stems
+from stemkit.evaluation.journal import VERSIONS, Journal
 from stemkit.evaluation.models import ModelOptions
 from stemkit.evaluation.options import ScoreOptions
 from stemkit.evaluation.summary import SummaryRow, summarize
@@ -26,8 +25,8 @@ from stemkit.evaluation.tasks import (
 )
 from stemkit.files import replace_file
 
-SCORES, SUMMARY, TRACKS = "scores.csv", "summary.json", "test"
-"""What is in the folder of an evaluation; museval finds tracks in the folder of this name."""
+SCORES, SUMMARY, TRACKS, JOURNAL = "scores.csv", "summary.json", "test", "unfinished.jsonl"
+"""What is in the folder of an evaluation; museval finds tracks in the folder `test`."""
 
 _FORMAT = "stemkit evaluation"
 
@@ -75,7 +74,8 @@ def evaluate_folders(
 
     See `plan_folders` for what folders may hold. `progress` is told of each song when it is scored.
     A song that can't be scored is among the `unscored`, and the rest go on. `output` gets a JSON
-    file as museval's for each track, `scores.csv`, `summary.json` and box plots.
+    file as museval's for each track, `scores.csv`, `summary.json` and box plots. One that was
+    stopped goes on when it is called again, with what nothing has changed of.
 
     Raises OptionError for a program that is missing, for groups that can't be read, and for an
     `output` that holds other files or can't be written.
@@ -114,11 +114,12 @@ def _evaluate(
     progress: Callable[[Scored | Unscored], object],
 ) -> Evaluation:
     groups = read_groups(options.groups) if options.groups else None
+    journal = None
     if output and plan.tasks:
         with writing_to(output):
-            _clear(output)
+            journal = _begin(output, plan)
     scored, unscored = [], []
-    for outcome in run_plan(plan, options.jobs):
+    for outcome in _score_all(plan, journal, options.jobs):
         if isinstance(outcome, Unscored):
             unscored.append(outcome)
         else:
@@ -132,10 +133,27 @@ def _evaluate(
         one.track for one in scored if any(s.framed.is_doubtful for s in one.stems.values())
     ]
     result = Evaluation(rows, summarize(rows), unscored, plan.unmatched, doubtful)
-    if output and plan.tasks:
+    if output and journal:
         with writing_to(output):
             _write(output, result, options, about, scored)
+            journal.end()
     return result
+
+
+def _score_all(
+    plan: Plan, journal: Journal | None, jobs: int | None
+) -> Iterator[Scored | Unscored]:
+    """Yield what the journal has of the plan, and then the rest, which it gets."""
+    if journal is None:
+        yield from run_plan(plan, jobs)
+        return
+    yield from journal.kept.values()
+    left = [task for task in plan.tasks if task.track not in journal.kept]
+    for outcome in run_plan(replace(plan, tasks=left), jobs):
+        if isinstance(outcome, Scored):
+            with writing_to(journal.path.parent):
+                journal.add(outcome)
+        yield outcome
 
 
 @contextmanager
@@ -147,8 +165,8 @@ def writing_to(output: Path) -> Iterator[None]:
         raise OptionError(f"can't write to {output}: {error.strerror or error}") from error
 
 
-def _clear(output: Path) -> None:
-    """Remove the tracks of an earlier evaluation, and begin a new one."""
+def _begin(output: Path, plan: Plan) -> Journal:
+    """Remove the tracks of an earlier evaluation, and begin a new one or go on with that."""
     path = output / SUMMARY
     if path.is_file():
         if f'"{_FORMAT}"' not in path.read_text(encoding="utf-8", errors="replace")[:200]:
@@ -157,7 +175,10 @@ def _clear(output: Path) -> None:
             old.unlink()
     elif output.exists() and any(output.iterdir()):
         raise OptionError(f"{output} holds files of others; choose an empty folder with -o")
+    journal = Journal(output / JOURNAL, plan.tasks)
     _write_json(path, {"format": _FORMAT, "finished": False})
+    journal.begin()
+    return journal
 
 
 def _write_track(output: Path, track: Scored, options: ScoreOptions) -> None:
@@ -182,7 +203,7 @@ def _write(
         "finished": True,
         **about,
         "options": asdict(options.scores),
-        "versions": {"stemkit": __version__} | {n: version(n) for n in ("museval", "numpy")},
+        "versions": VERSIONS,
         "tracks": len(scored),
         "frames": frames,
         "silent_frames": silent,

@@ -21,9 +21,12 @@ class ModelOptions:
     engine: EngineOptions = field(default_factory=EngineOptions)
 
 
-def check_model(model: ModelOptions) -> None:
-    """Raise ModelError, DeviceError or OptionError for a model that can't be run here."""
-    _load_engine.__wrapped__(model)
+def check_model(model: ModelOptions, *, keep: bool) -> None:
+    """Raise ModelError, DeviceError or OptionError for a model that can't be run here.
+
+    `keep` leaves it loaded for the songs of this process.
+    """
+    (_load_engine if keep else _load_engine.__wrapped__)(model)
 
 
 def separate_mix(model: ModelOptions, mix: Samples, sample_rate: int) -> Stems:

@@ -88,10 +88,10 @@ def run_plan(plan: Plan, jobs: int | None = None) -> Generator[Scored | Unscored
     `jobs` None means one a core, as far as the memory goes. Raises ModelError and DeviceError for a
     model that can't be run, and OptionError for stems that it doesn't give.
     """
-    for task in plan.tasks[:1]:
-        if isinstance(task.estimate, ModelOptions):
-            check_model(task.estimate)  # what fails here would fail each song
     count = min(jobs or _count_jobs(plan), max(len(plan.tasks), 1))
+    for task in plan.tasks[:1]:
+        if isinstance(task.estimate, ModelOptions):  # what fails here would fail each song
+            check_model(task.estimate, keep=count == 1)
     spreading = Spreading("loky" if count > 1 else "threading", count)
     for result in spread(_score, plan.tasks, spreading):
         yield Unscored(result.item.track, result.reason) if isinstance(result, Lost) else result

@@ -9,7 +9,9 @@ import pytest
 import soundfile
 
 from stemkit.cli.main import run
+from stemkit.evaluation import models
 from stemkit.evaluation.tables import Row, write_rows
+from stemkit.weights.models import load_network
 from tests.evaluation.making import (
     RATE,
     make_noise,
@@ -114,6 +116,26 @@ def test_groups_come_from_a_table(
     assert (
         (folders[2] / "scores.csv").read_text().startswith("track,stem,take,kind of song,usdr_db")
     )
+
+
+def test_a_process_loads_a_model_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = []
+
+    def count(name: str) -> object:
+        loaded.append(name)
+        return load_network(name)
+
+    models._load_engine.cache_clear()
+    monkeypatch.setattr("stemkit.weights.models.load_network", count)
+    for seed, song in enumerate(("one", "two")):
+        write_song(tmp_path / "refs" / song, seed)
+    args = ["--references", str(tmp_path / "refs"), "--model", "stemkit-small"]
+    args += ["-o", str(tmp_path / "out"), "--metrics", "sdr", "--jobs", "1", "-q"]
+    assert run(["evaluate", *args]) == 0
+    assert not capsys.readouterr().err
+    assert loaded == ["stemkit-small"]
 
 
 def test_a_model_is_separated_and_scored(
