@@ -15,6 +15,7 @@ from stemkit.files import replace_file
 from stemkit.nn.bytesep import name_in_bytesep, read_bytesep
 from stemkit.nn.config import ARCHITECTURES, NetworkConfig, parse_config
 from stemkit.nn.resunet import ResUNet
+from stemkit.nn.rounding import restore_weights, round_weights
 
 _FORMAT = "stemkit-1"
 _COUNTER = "num_batches_tracked"  # of batch norm: nothing reads it, and not every file has it
@@ -36,16 +37,17 @@ def load_checkpoint(
     return _fill(path, config, read_bytesep(path), lambda name: name_in_bytesep(name, config))
 
 
-def save_checkpoint(network: ResUNet, path: Path, dtype: torch.dtype | None = None) -> None:
+def save_checkpoint(network: ResUNet, path: Path, *, rounded: bool = False) -> None:
     """Write a network and its config to a `.safetensors`, whole or not at all.
 
-    With `dtype`, the convolutions are stored at that precision; the statistics stay float32.
+    With `rounded`, the convolutions are stored in 8 bits; see `stemkit.nn.rounding`.
     """
     weights = {
-        name: (value.to(dtype) if dtype and value.ndim == 4 else value).contiguous()
+        name: value.contiguous()
         for name, value in network.state_dict().items()
         if not name.endswith(_COUNTER)
     }
+    weights = round_weights(weights) if rounded else weights
     metadata = {"format": _FORMAT, "config": json.dumps(network.config.to_dict())}
     replace_file(path, lambda temporary: save_file(weights, temporary, metadata))
 
@@ -61,9 +63,13 @@ def _read_safetensors(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
     if metadata.get("format") != _FORMAT:
         raise CheckpointError(f"{path} was not written by stemkit: it holds no network config")
     try:
-        return parse_config(json.loads(metadata.get("config", ""))), weights
+        config = parse_config(json.loads(metadata.get("config", "")))
     except (ValueError, RecursionError, CheckpointError) as error:
         raise CheckpointError(f"{path} holds a broken network config: {error}") from error
+    try:
+        return config, restore_weights(weights)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _choose_config(

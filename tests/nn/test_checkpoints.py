@@ -1,5 +1,6 @@
 """A `.safetensors` of ours loads exactly or is refused in one line that names what is wrong."""
 
+import dataclasses
 import json
 import struct
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from stemkit.nn.checkpoints import load_checkpoint, save_checkpoint
 from stemkit.nn.config import ARCHITECTURES, NetworkConfig
+from stemkit.nn.resunet import ResUNet
 from tests.nn.loading import assert_equal_weights, refuse
 from tests.nn.seeded import noise, snr_db, tiny_network
 
@@ -29,21 +31,40 @@ def test_saved_network_loads_exactly(tmp_path: Path, architecture: str) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_half_precision_file_loads_as_float32(tmp_path: Path) -> None:
-    network = tiny_network("stemkit-small")
-    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+def test_rounded_file_is_a_third_as_large_and_loads_as_float32(tmp_path: Path) -> None:
+    config = tiny_network("stemkit-small").config
+    network = ResUNet(dataclasses.replace(config, stage_channels=(32, 48)))
+    whole, rounded = tmp_path / "whole.safetensors", tmp_path / "rounded.safetensors"
     save_checkpoint(network, whole)
-    save_checkpoint(network, half, torch.float16)
-    assert half.stat().st_size < whole.stat().st_size
-    loaded, expected = load_checkpoint(half), network.state_dict()
+    save_checkpoint(network, rounded, rounded=True)
+    assert rounded.stat().st_size < 0.4 * whole.stat().st_size
+    loaded, expected = load_checkpoint(rounded), network.state_dict()
     for name, value in loaded.state_dict().items():
         assert value.dtype == expected[name].dtype
         if value.ndim == 4:
-            assert torch.equal(value, expected[name].half().float())
+            assert snr_db(expected[name], value) > 38
         else:
             assert torch.equal(value, expected[name])
-    mix = noise(1, 2, 3000)
-    assert snr_db(network(mix), loaded(mix)) > 55
+    again = tmp_path / "again.safetensors"
+    save_checkpoint(loaded, again)
+    assert_equal_weights(load_checkpoint(again), loaded)
+
+
+def test_half_precision_file_loads_as_float32(ours: Path) -> None:
+    expected = load_checkpoint(ours).state_dict()
+    rewrite(ours, **{name: v.half() for name, v in expected.items() if v.ndim == 4})
+    for name, value in load_checkpoint(ours).state_dict().items():
+        assert value.dtype == expected[name].dtype
+        if value.ndim == 4:
+            assert torch.equal(value, expected[name].half().float())
+
+
+@pytest.mark.parametrize("scale", [None, torch.ones(3), torch.ones(64, 1), torch.ones(64).int()])
+def test_whole_numbers_without_their_scales_are_refused(ours: Path, scale: Tensor | None) -> None:
+    name = "unet.head.weight"
+    weight = load_checkpoint(ours).state_dict()[name].to(torch.int8)
+    rewrite(ours, **{name: weight, f"{name}.scale": scale})
+    assert "key 'unet.head.weight' is whole numbers without a scale" in refuse(ours)
 
 
 def test_channels_last_network_is_saved_like_any_other(tmp_path: Path) -> None:
