@@ -111,3 +111,17 @@ def test_frames_without_scores_are_kept_too(folder: Path) -> None:
     assert "NaN" in text
     evaluate(folder, lambda _: None, options)
     assert track.read_text() == text
+
+
+def test_what_was_stopped_after_its_last_song_has_only_to_be_written(folder: Path) -> None:
+    left = len(SONGS)
+
+    def stop(_: Scored | Unscored) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        evaluate(folder, stop)
+    assert list_kept(folder) == set(SONGS)
