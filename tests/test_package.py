@@ -18,8 +18,9 @@ def test_the_wheel_holds_presets_cards_and_weights_and_is_small(tmp_path: Path) 
     names = set(zipfile.ZipFile(wheel).namelist())
     for preset in (ROOT / "presets").iterdir():
         assert f"stemkit/presets/{preset.name}" in names
-    assert "stemkit/weights/cards/stemkit-small.toml" in names
-    assert "stemkit/weights/bundled/stemkit-small.safetensors" in names
+    for model in ("stemkit-small", "stemkit-small-4"):
+        assert f"stemkit/weights/cards/{model}.toml" in names
+        assert f"stemkit/weights/bundled/{model}.safetensors" in names
     assert "stemkit/py.typed" in names
     assert not any(name.startswith(("tests/", "examples/")) for name in names)
     assert wheel.stat().st_size < 16e6

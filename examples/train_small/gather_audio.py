@@ -4,9 +4,9 @@
 
 Downloads each Debian package of `packages` with apt and each repository with git, copies
 its music, speech or singing unchanged into `accompaniment/<name>` or `voice/<name>`; then
-makes noise, singers of the speakers, high voices of low ones, leads and bands. What is
+makes noise, singers of the speakers, high voices of low ones, leads, bands and stems. What is
 already there is skipped, so a stopped run continues where it was. Needs Debian with apt-get,
-dpkg, git, mma and fluidsynth, and PyPI's pyworld with setuptools below 81;
+dpkg, git, mma and fluidsynth, and PyPI's mido and pyworld with setuptools below 81;
 `SOURCES.md` lists the licences and credits.
 """
 
@@ -57,6 +57,7 @@ def gather_all(output_folder: Path, *, packages_only: bool) -> None:
     from raise_singers import raise_singers
     from render_bands import render_bands
     from render_leads import render_leads
+    from render_stems import render_stems
     from sing_speech import sing_speech
     from string_words import string_words
 
@@ -70,6 +71,7 @@ def gather_all(output_folder: Path, *, packages_only: bool) -> None:
         sing_speech,
         raise_singers,
         render_bands,
+        render_stems,
     ):
         make(output_folder)
 

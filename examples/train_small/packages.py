@@ -226,4 +226,22 @@ REPOSITORIES = (
         "samples/weresax",
         ("Samples/alto/*.wav",),
     ),
+    Repository(
+        "https://github.com/sfzinstruments/karoryfer.growlybass",
+        "4f483268fc66b5a6d5781d421c0d11b8d08d3fc6",
+        "samples/growlybass",
+        ("sustain/*.wav",),
+    ),
+    Repository(
+        "https://github.com/sfzinstruments/karoryfer.meatbass",
+        "ac9e859564bda286ab5ec672d00ff1aa2fef2895",
+        "samples/meatbass",
+        ("Samples/pizz/*.wav",),
+    ),
+    Repository(  # to check with, and never to train on
+        "https://github.com/mdn/webaudio-examples",
+        "b52c6e33c5479e60ecbde9df27a1bfc7f82e7451",
+        "samples/mdn",
+        ("multi-track/*.mp3",),
+    ),
 )

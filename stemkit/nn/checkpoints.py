@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from stemkit.errors import CheckpointError
@@ -49,7 +49,8 @@ def save_checkpoint(network: ResUNet, path: Path, *, rounded: bool = False) -> N
     }
     weights = round_weights(weights) if rounded else weights
     metadata = {"format": _FORMAT, "config": json.dumps(network.config.to_dict())}
-    replace_file(path, lambda temporary: save_file(weights, temporary, metadata))
+    content = save(weights, metadata)  # save_file would let nobody but its owner read the file
+    replace_file(path, lambda temporary: temporary.write_bytes(content))
 
 
 def _read_safetensors(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:

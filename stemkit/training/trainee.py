@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from stemkit.errors import OptionError, TrainingError
@@ -126,13 +125,11 @@ def save_trainee(trainee: Trainee, config: TrainingConfig) -> None:
 
 @contextmanager
 def _failed_writes() -> Iterator[None]:
-    """Raise the OSError of a failed write, which torch hides and safetensors makes its own."""
+    """Raise the OSError of a failed write, which torch hides."""
     try:
         yield
     except RuntimeError as error:
         raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
 
 
 def _write_state(state: dict[str, Any], path: Path) -> None:

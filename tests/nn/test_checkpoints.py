@@ -50,6 +50,13 @@ def test_rounded_file_is_a_third_as_large_and_loads_as_float32(tmp_path: Path) -
     assert_equal_weights(load_checkpoint(again), loaded)
 
 
+def test_who_may_read_other_files_may_read_weights(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    save_checkpoint(tiny_network("stemkit-small"), tmp_path / "mine.safetensors")
+    modes = [(tmp_path / name).stat().st_mode for name in ("plain", "mine.safetensors")]
+    assert modes[0] == modes[1]
+
+
 def test_half_precision_file_loads_as_float32(ours: Path) -> None:
     expected = load_checkpoint(ours).state_dict()
     rewrite(ours, **{name: v.half() for name, v in expected.items() if v.ndim == 4})

@@ -55,3 +55,25 @@ def test_it_hears_where_the_voice_is(song: Samples, network: ResUNet) -> None:
     during = share("vocals", 0, 16.5) / share("accompaniment", 0, 16.5)
     after = share("vocals", 17.5, 20) / share("accompaniment", 17.5, 20)
     assert during > 4 * after
+
+
+def test_four_stems_take_what_is_theirs() -> None:
+    """Plucked low notes are the bass's, bursts of noise the drums', held chords the other's."""
+    seconds, rate = 8, 44100
+    now = np.arange(seconds * rate) / rate
+    beat = now % 0.5
+    rng = np.random.default_rng(0)
+    drums = rng.standard_normal(len(now)) * np.exp(-beat * 40)
+    bass = sum(np.sin(2 * np.pi * 55 * n * now) / n for n in range(1, 9)) * np.exp(-beat * 3)
+    chord = sum(
+        np.sin(2 * np.pi * hz * n * now) / n for hz in (262, 330, 392) for n in range(1, 12)
+    )
+    played = {"drums": drums, "bass": bass, "other": chord}
+    engine = Engine(stemkit.load_network("stemkit-small-4"), EngineOptions(device="cpu"))
+    assert engine.stems == ("vocals", "drums", "bass", "other")
+    for name, sound in played.items():
+        mix = np.tile((0.1 * sound / np.std(sound)).astype(np.float32), (2, 1))
+        found = engine.separate(mix, rate)
+        power = {stem: float(np.square(audio).mean()) for stem, audio in found.items()}
+        assert max(power, key=power.__getitem__) == name, (name, power)
+        assert power[name] > 0.5 * float(np.square(mix).mean()), (name, power)
