@@ -2,7 +2,7 @@
 
     python mix_checks.py OUTPUT_FOLDER SONGS
 
-One song of each style that `render_stems` plays on strange instruments, and four moments of the
+The song of each style that `render_stems` plays on strange instruments, and four moments of the
 band of mdn's webaudio-examples, which `gather_audio` gathers, 20 s of each, get the vocals of the
 songs in SONGS in turn. Each becomes `OUTPUT_FOLDER/checks/<name>` with a FLAC file a stem.
 """
@@ -48,8 +48,7 @@ def mix_checks(output_folder: Path, voices: list[Path]) -> None:
 
 def list_bands(output_folder: Path) -> Iterator[tuple[str, dict[str, Audio]]]:
     """Yield the name and the stems of each band."""
-    rendered = sorted((output_folder / "stems-to-check").iterdir())
-    for folder in [folder for folder in rendered if folder.name.endswith("-00")]:
+    for folder in sorted((output_folder / "stems-to-check").iterdir()):
         random = Random(folder.name)
         sounds = {path.stem: read(path, 20) for path in sorted(folder.iterdir())}
         yield (

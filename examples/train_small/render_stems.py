@@ -115,9 +115,10 @@ def main() -> None:
 
 
 def render_stems(output_folder: Path) -> None:
-    """Render every song that isn't there yet, one on each core."""
-    songs = [(style, n, CLUB) for n in range(40) for style in STYLES if n < 2 * style.songs]
-    songs += [(style, n, STRANGERS) for n in (0, 1) for style in STYLES if style.leads]
+    """Render every song that isn't there yet, one on each core, the styles in turn."""
+    songs = [(style, n, CLUB) for style in STYLES for n in range(2 * style.songs)]
+    songs += [(style, 0, STRANGERS) for style in STYLES if style.leads]
+    songs.sort(key=lambda song: song[1])
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(render_song, songs, [output_folder] * len(songs)))
 
