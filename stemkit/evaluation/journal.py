@@ -7,7 +7,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from stemkit import __version__
 from stemkit.evaluation.models import ModelOptions
@@ -35,12 +35,12 @@ class Journal:
 
     def _read(self) -> list[Scored]:
         lines = self.path.read_bytes().splitlines() if self.path.is_file() else []
-        found = []
+        kind, found = TypeAdapter(Scored), []
         for line in lines:
             try:
                 fingerprint, fields = json.loads(line)
-                scored = TypeAdapter(Scored).validate_python(fields)
-            except (ValueError, TypeError, ValidationError):  # as where it was cut off
+                scored = kind.validate_python(fields)
+            except (ValueError, TypeError):  # as where it was cut off
                 continue
             if self._fingerprints.get(scored.track) == fingerprint:
                 found.append(scored)
@@ -77,7 +77,7 @@ def _take_fingerprints(tasks: Sequence[Task]) -> dict[str, str]:
             estimate = [weights[task.estimate.model], asdict(task.estimate.engine)]
         parts = [VERSIONS, asdict(task.options), _describe_song(task.reference), estimate]
         text = json.dumps(parts, sort_keys=True)
-        found[task.track] = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+        found[task.track] = hashlib.sha256(text.encode()).hexdigest()[:16]
     return found
 
 

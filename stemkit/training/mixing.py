@@ -102,9 +102,9 @@ class MixDataset(Dataset[Batch]):
 
     def _draw_parts(self, rng: np.random.Generator) -> tuple[Samples, list[float]]:
         """Return each part drawn by itself, and its bandwidth; one of them may be silent."""
-        kept = self._choose_parts(rng)
+        kept, silence = self._choose_parts(rng), np.zeros((2, self.frames), dtype=np.float32)
         drawn = [
-            self._draw_part(part, rng) if part in kept else (self._silence(), math.inf)
+            self._draw_part(part, rng) if part in kept else (silence, math.inf)
             for part in self.material.parts
         ]
         parts = np.stack([audio for audio, _ in drawn])
@@ -123,9 +123,6 @@ class MixDataset(Dataset[Batch]):
             return parts
         is_whole = rng.random() < share
         return parts - (set(self.config.sources[1:]) if is_whole else {ACCOMPANIMENT})
-
-    def _silence(self) -> Samples:
-        return np.zeros((2, self.frames), dtype=np.float32)
 
     def _draw_part(self, part: str, rng: np.random.Generator) -> tuple[Samples, float]:
         mixing = self.config.mixing

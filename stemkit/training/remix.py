@@ -8,6 +8,7 @@ from torch import Tensor
 
 from stemkit.training.augment import SILENCE
 from stemkit.training.mixing import Batch
+from stemkit.training.unsplit import has_unsplit
 
 
 def remix(batch: Batch, times: int) -> Batch:
@@ -22,10 +23,10 @@ def remix(batch: Batch, times: int) -> Batch:
     mixes, sources, bandwidth_hz = batch
     rest = mixes - sources.sum(1)  # (batch, 2, frames)
     count = sources.shape[1]
-    is_split = bool((bandwidth_hz >= 0).all())
+    farthest = 1 if has_unsplit(bandwidth_hz) else count
     made = [batch]
     for turn in range(1, times):
-        places = [turn * (n if is_split else min(n, 1)) for n in range(count)]
+        places = [turn * min(n, farthest) for n in range(count)]
         others = [_roll(sources[:, n], places[n]) for n in range(count)]
         bands = [bandwidth_hz[:, n].roll(places[n]) for n in range(count)]
         company = torch.stack(others, dim=1)
