@@ -19,6 +19,7 @@ from stemkit.evaluation.tasks import (
     Plan,
     Scored,
     Unscored,
+    check_plan,
     plan_folders,
     plan_model,
     run_plan,
@@ -114,6 +115,7 @@ def _evaluate(
     progress: Callable[[Scored | Unscored], object],
 ) -> Evaluation:
     groups = read_groups(options.groups) if options.groups else None
+    check_plan(plan, options.jobs)
     journal = None
     if output and plan.tasks:
         with writing_to(output):
@@ -171,11 +173,11 @@ def _begin(output: Path, plan: Plan) -> Journal:
     if path.is_file():
         if f'"{_FORMAT}"' not in path.read_text(encoding="utf-8", errors="replace")[:200]:
             raise OptionError(f"{path} isn't that of an evaluation; choose another folder with -o")
-        for old in (output / TRACKS).glob("*.json"):
-            old.unlink()
     elif output.exists() and any(output.iterdir()):
         raise OptionError(f"{output} holds files of others; choose an empty folder with -o")
     journal = Journal(output / JOURNAL, plan.tasks)
+    for old in (output / TRACKS).glob("*.json"):
+        old.unlink()
     _write_json(path, {"format": _FORMAT, "finished": False})
     journal.begin()
     return journal

@@ -82,26 +82,30 @@ def plan_model(references: Path, model: ModelOptions, options: ScoreOptions) -> 
     return _make_plan([(song, model) for song in known], _list_faults(faults), options)
 
 
+def check_plan(plan: Plan, jobs: int | None = None) -> None:
+    """Raise ModelError, DeviceError or OptionError for a model that would fail every song."""
+    for task in plan.tasks[:1]:
+        if isinstance(task.estimate, ModelOptions):
+            check_model(task.estimate, keep=_count_jobs(plan, jobs) == 1)
+
+
 def run_plan(plan: Plan, jobs: int | None = None) -> Generator[Scored | Unscored, None, None]:
     """Yield each song as it is scored, by several processes; one that can't be stops no other.
 
-    `jobs` None means one a core, as far as the memory goes. Raises ModelError and DeviceError for a
-    model that can't be run, and OptionError for stems that it doesn't give.
+    `jobs` None means one a core, as far as the memory goes. See `check_plan` for what fails all.
     """
-    count = min(jobs or _count_jobs(plan), max(len(plan.tasks), 1))
-    for task in plan.tasks[:1]:
-        if isinstance(task.estimate, ModelOptions):  # what fails here would fail each song
-            check_model(task.estimate, keep=count == 1)
+    count = _count_jobs(plan, jobs)
     spreading = Spreading("loky" if count > 1 else "threading", count)
     for result in spread(_score, plan.tasks, spreading):
         yield Unscored(result.item.track, result.reason) if isinstance(result, Lost) else result
 
 
-def _count_jobs(plan: Plan) -> int:
-    count = count_workers(Spreading("loky"))
-    if not any("bsseval" in task.options.methods for task in plan.tasks):
-        return count
-    return min(count, count_fitting(_BSS_BYTES))
+def _count_jobs(plan: Plan, jobs: int | None) -> int:
+    """Return how many processes are of use; `jobs` None means one a core, as the memory goes."""
+    count = jobs or count_workers(Spreading("loky"))
+    if jobs is None and any("bsseval" in task.options.methods for task in plan.tasks):
+        count = min(count, count_fitting(_BSS_BYTES))
+    return min(count, max(len(plan.tasks), 1))
 
 
 def _make_plan(

@@ -156,10 +156,30 @@ def test_a_model_is_separated_and_scored(
     assert run(["evaluate", "--references", str(refs), *model, "-o", str(out), *FAST]) == 0
     assert (out / "scores.csv").read_text() == (tmp_path / "files" / "scores.csv").read_text()
     assert json.loads((out / "summary.json").read_text())["guard"] is True
+
+
+@pytest.mark.parametrize("name", ["no-such", "broken.safetensors"])
+def test_a_model_that_cannot_be_run_leaves_what_was_measured(
+    name: str,
+    folders: tuple[Path, Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    refs, _, out = folders
+    monkeypatch.chdir(refs.parent)
+    Path("broken.safetensors").write_bytes(b"no weights")
+    assert evaluate(folders) == 0
+    (out / "test").mkdir()
+    (out / "test" / "one.json").write_text("{}")  # as BSS Eval leaves one a track
+    before = {path: path.read_bytes() for path in out.rglob("*.*")}
     capsys.readouterr()
-    args = ["--references", str(refs), "--model", "no-such", "-o", str(out), *FAST]
+    args = ["--references", str(refs), "--model", name, "-o", str(out), *FAST]
     assert run(["evaluate", *args]) == 1
-    assert capsys.readouterr().err.startswith("error: no model 'no-such'")
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert name in error
+    assert error.count("\n") == 1
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
 
 
 def test_two_evaluations_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
