@@ -85,10 +85,10 @@ def new_network(config: TrainingConfig) -> ResUNet:
             f"init {config.init!r} is another network than the config's: {differences}; change "
             f"architecture or [network]"
         )
-    return network if network.sources == wanted.sources else _give_sources(network, wanted)
+    return network if network.sources == wanted.sources else give_sources(network, wanted)
 
 
-def _give_sources(trained: ResUNet, wanted: NetworkConfig) -> ResUNet:
+def give_sources(trained: ResUNet, wanted: NetworkConfig) -> ResUNet:
     """Return a network of other sources that is trained but for the head of each new one."""
     network, state = ResUNet(wanted), trained.state_dict()
     for name in ("unet.head.weight", "unet.head.bias"):

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from stemkit.nn.checkpoints import load_checkpoint, save_checkpoint
 from stemkit.training.config import load_config
+from tests.nn.seeded import tiny_network
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -75,3 +78,23 @@ def test_files_whose_licence_is_not_known_or_not_ours_are_not_gathered(
     )
     found = gather["find_free"](repository, tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["af/a/x.ogg", "fr/y.ogg"]
+
+
+def test_networks_are_averaged_by_source(tmp_path: Path) -> None:
+    pack = run_path(str(EXAMPLES / "train_small" / "pack_model.py"))["pack"]
+    one = tiny_network("stemkit-small", "vocals")
+    two = tiny_network("stemkit-small", "drums", "vocals", seed=1)
+    for name, network in (("one", one), ("two", two)):
+        save_checkpoint(network, tmp_path / f"{name}.safetensors")
+    models = [str(tmp_path / f"{name}.safetensors") for name in ("one", "two")]
+    pack(models, tmp_path / "mean.safetensors")
+    mean = load_checkpoint(tmp_path / "mean.safetensors")
+    assert mean.sources == ("vocals",)
+    first, second, found = (network.state_dict() for network in (one, two, mean))
+    second["unet.head.weight"] = second["unet.head.weight"].chunk(2)[1]  # that of the vocals
+    for key in ("unet.head.weight", "unet.bottleneck.0.conv1.weight"):
+        middle = (first[key] + second[key]) / 2
+        torch.testing.assert_close(found[key], middle, rtol=0, atol=0.01)
+    with pytest.raises(SystemExit, match="more sources than the first"):
+        pack(models[::-1], tmp_path / "other.safetensors")
+    assert not (tmp_path / "other.safetensors").exists()
