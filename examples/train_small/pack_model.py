@@ -45,7 +45,7 @@ def take_sources(network: ResUNet, first: ResUNet) -> ResUNet:
     alike = network.config.to_dict() | {"sources": first.sources} == first.config.to_dict()
     if not alike or not set(first.sources) <= set(network.sources):
         sys.exit("these networks differ in more than that some have more sources than the first")
-    return network if network.sources == first.sources else give_sources(network, first.config)
+    return give_sources(network, first.config)
 
 
 if __name__ == "__main__":

@@ -85,11 +85,16 @@ def new_network(config: TrainingConfig) -> ResUNet:
             f"init {config.init!r} is another network than the config's: {differences}; change "
             f"architecture or [network]"
         )
-    return network if network.sources == wanted.sources else give_sources(network, wanted)
+    return give_sources(network, wanted)
 
 
 def give_sources(trained: ResUNet, wanted: NetworkConfig) -> ResUNet:
-    """Return a network of other sources that is trained but for the head of each new one."""
+    """Return a network of the wanted sources that is trained but for the head of each new one.
+
+    One that has these sources already is returned as it is.
+    """
+    if trained.sources == wanted.sources:
+        return trained
     network, state = ResUNet(wanted), trained.state_dict()
     for name in ("unet.head.weight", "unet.head.bias"):
         heads = dict(zip(trained.sources, state[name].chunk(len(trained.sources)), strict=True))
