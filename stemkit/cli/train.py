@@ -32,13 +32,23 @@ def train(config: Path, init: str | None) -> None:
 
 @contextmanager
 def _stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether SIGINT or SIGTERM came; the second ends at once."""
-    arrived: list[int] = []
+    """Give a function that says whether SIGINT or SIGTERM came.
+
+    The second ends at once, and so does the first as long as nobody asks: decoding can take long,
+    and goes on from any file.
+    """
+    asked, arrived = False, False
+
+    def is_stopped() -> bool:
+        nonlocal asked
+        asked = True
+        return arrived
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if arrived:
+        nonlocal arrived
+        if arrived or not asked:
             raise KeyboardInterrupt
-        arrived.append(number)
+        arrived = True
 
     names = (name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
     before = {number: signal.getsignal(number) for number in (getattr(signal, n) for n in names)}
@@ -46,7 +56,7 @@ def _stop_on_signals() -> Iterator[Callable[[], bool]]:
         if handler != signal.SIG_IGN:  # as SIGHUP is under nohup
             signal.signal(number, stop)
     try:
-        yield lambda: bool(arrived)
+        yield is_stopped
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -2,9 +2,13 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from stemkit.cli.main import run
 from stemkit.cli.train import _stop_on_signals
@@ -71,3 +75,30 @@ def test_the_first_signal_asks_it_to_stop_and_the_second_ends_it() -> None:
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_before_it_is_asked_the_first_signal_ends_it() -> None:
+    with _stop_on_signals(), pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_decoding_is_interrupted_at_once_and_leaves_nothing_that_was_begun(tmp_path: Path) -> None:
+    write_material(tmp_path)
+    long = np.random.default_rng(0).normal(size=(44100 * 40, 2)) / 8
+    for number in range(30):
+        soundfile.write(tmp_path / "voice" / f"{number}.flac", long, 44100)
+    path = write_toml(tmp_path, max_steps=1)
+    command = [sys.executable, "-m", "stemkit", "train", str(path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("decoding all audio into ")
+        process.terminate()
+        assert process.stderr.read().split("\n")[1:] == [
+            "interrupted: nothing that was begun is left half-written",
+            "",
+        ]
+    assert process.returncode == 130
+    cache = [path.suffix for path in (tmp_path / "out" / "cache").rglob("*")]
+    assert set(cache) <= {".npy", ".json"}
+    assert cache.count(".json") < 30
+    assert not (tmp_path / "out" / "state.pt").exists()
