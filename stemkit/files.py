@@ -4,8 +4,11 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from stemkit.errors import OptionError
 
 PARTIAL_PATTERN = ".stemkit-*.partial"
 """The names of files that were being written when a run was killed; safe to remove afterwards."""
@@ -30,6 +33,28 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def keep_others_out(folder: Path, name: str) -> Iterator[None]:
+    """Let one process at a time write to `folder`, by a lock file of that name in it.
+
+    Raises OptionError where another process does, and where the folder can't be written.
+    """
+    from filelock import FileLock, Timeout  # late: only a few commands need it
+
+    lock = FileLock(folder / name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OptionError(f"another process writes to {folder}; wait for it") from None
+    except OSError as error:
+        raise OptionError(f"can't write to {folder}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -9,10 +9,8 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from stemkit.errors import OptionError
-from stemkit.files import PARTIAL_PATTERN
+from stemkit.files import PARTIAL_PATTERN, keep_others_out
 from stemkit.tracks.track import Track
 
 INDEX = "index.html"
@@ -36,18 +34,11 @@ def own_folder(output: Path) -> Iterator[None]:
         (output / _MARKER).touch()
     except OSError as error:
         raise OptionError(f"can't write to {output}: {error.strerror}") from error
-    lock = FileLock(output / f"{_MARKER}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise OptionError(f"another process writes to {output}; wait for it") from None
-    try:
+    with keep_others_out(output, f"{_MARKER}.lock"):
         for folder in (output, output / TRACKS):
             for path in folder.glob(PARTIAL_PATTERN):
                 _remove(path)
         yield
-    finally:
-        lock.release()
 
 
 def name_pages(tracks: Sequence[Track], folder: Path) -> list[str]:

@@ -3,12 +3,14 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from stemkit.errors import TrainingError
+from stemkit.files import keep_others_out
 from stemkit.separation.device import round_nothing
 from stemkit.separation.memory import keep_freed_memory
 from stemkit.training.batches import open_batches
@@ -44,6 +46,8 @@ from stemkit.training.validation import (
     score_songs,
     take_medians,
 )
+
+LOCK = ".train.lock"
 
 
 @dataclass(frozen=True)
@@ -104,28 +108,31 @@ def train(
     ranks = read_ranks()
     device = choose_device(config, ranks)
     cache = ClipCache(config.cache or config.output / "cache", config.network_config().sample_rate)
-    if ranks.leads and not cache.folder.exists():
+    is_new = ranks.leads and not cache.folder.exists()
+    if is_new:
         _check_start(config)
-        yield f"decoding all audio into {cache.folder} first, which is done once"
-    material = open_material(config, cache) if ranks.local == 0 else None
-    songs = open_validation(config, cache) if ranks.leads else Opened()
-    with join_ranks(ranks, device):
-        material = material or open_material(config, cache)  # what others have decoded by now
-        trainee = start_trainee(config, device, ranks)
-        dtype = choose_dtype(config, device)
-        if dtype == torch.float32:  # from the first step, not only from the first validation on
-            round_nothing()
-        objective = Objective(trainee.network, config.loss, dtype)
-        if config.compile:
-            trainee.network.unet.compile(dynamic=False)
-        shared = share_network(objective, ranks, device)
-        run = _Run(config, ranks, device, trainee, shared, is_stopped)
-        if ranks.leads:
-            yield from (*material.left_out, *songs.left_out)
-            yield from _lead(run, material, songs.songs)
-        else:
-            for _ in _go(run, material):
-                pass
+    with keep_others_out(config.output, LOCK) if ranks.leads else nullcontext():
+        if is_new:
+            yield f"decoding all audio into {cache.folder} first, which is done once"
+        material = open_material(config, cache) if ranks.local == 0 else None
+        songs = open_validation(config, cache) if ranks.leads else Opened()
+        with join_ranks(ranks, device):
+            material = material or open_material(config, cache)  # what others have decoded by now
+            trainee = start_trainee(config, device, ranks)
+            dtype = choose_dtype(config, device)
+            if dtype == torch.float32:  # from the first step, not only from the first validation on
+                round_nothing()
+            objective = Objective(trainee.network, config.loss, dtype)
+            if config.compile:
+                trainee.network.unet.compile(dynamic=False)
+            shared = share_network(objective, ranks, device)
+            run = _Run(config, ranks, device, trainee, shared, is_stopped)
+            if ranks.leads:
+                yield from (*material.left_out, *songs.left_out)
+                yield from _lead(run, material, songs.songs)
+            else:
+                for _ in _go(run, material):
+                    pass
 
 
 def _check_start(config: TrainingConfig) -> None:

@@ -172,6 +172,17 @@ def test_without_room_the_state_of_before_stays(
     assert not list((folder / "out").glob(".stemkit-*"))
 
 
+def test_two_runs_never_write_into_one_folder(folder: Path) -> None:
+    first = train(make_config(folder, max_steps=2, log_steps=1))
+    assert str(next(first)).startswith("decoding")
+    with pytest.raises(OptionError, match=r"another process writes to .*out; wait for it"):
+        run(folder, max_steps=1)
+    assert not (folder / "out" / "state.pt").exists()
+    list(first)
+    assert [line.step for line in read_log(folder / "out" / "log.csv")] == [1, 2]
+    run(folder, max_steps=3)
+
+
 @contextmanager
 def files_no_longer_than(size: int) -> Iterator[None]:
     """Let longer writes fail, as on a full disk."""
