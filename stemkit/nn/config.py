@@ -14,6 +14,7 @@ _LIMITS = {
     "bottleneck_blocks": (0, 64),
     "after_blocks": (0, 64),
     "frequency_bottleneck": (0, 64),
+    "above_hz": (0, 2**18),
 }
 _OTHER_LIMITS = (1, 2**18)
 
@@ -27,7 +28,8 @@ class NetworkConfig:
     "none" leaves it whole. `n_fft` and `hop` are samples at the rate of that STFT. `block` is the
     unit that each stage repeats: "residual" (two 3 x 3 convolutions) or "separable" (MobileNet).
     With `frequency_bottleneck`, each stage ends in a `FrequencyBlock` that many times narrower
-    inside; 0 means none.
+    inside; 0 means none. Below `above_hz` it knows nothing, and gives silence: that is left to
+    the others of a bag.
     """
 
     sources: tuple[str, ...] = ("vocals",)
@@ -45,12 +47,17 @@ class NetworkConfig:
     frequency_bottleneck: int = 0
     magnitude: Literal["linear", "log1p"] = "linear"
     residual_magnitude: Literal["tanh", "linear"] = "tanh"
+    above_hz: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.sources or len(set(self.sources)) != len(self.sources):
             raise CheckpointError(f"a network needs distinct sources, not {self.sources!r}")
         _check_sizes(self)
         _check_bands(self)
+        if not 0 <= self.above_hz < self.sample_rate / 2:
+            raise CheckpointError(
+                f"above_hz must be from 0 to half of {self.sample_rate}, not {self.above_hz}"
+            )
         if self.hop > self.n_fft // 4:
             raise CheckpointError(f"hop {self.hop} is above a quarter of n_fft {self.n_fft}")
 

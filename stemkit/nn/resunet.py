@@ -1,5 +1,7 @@
 """The decoupled ResUNet of Kong et al. 2021 (arXiv:2109.05418) and its MobileNet sibling."""
 
+import math
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -24,6 +26,9 @@ class ResUNet(nn.Module):
     """Separate a mix into `config.sources`: (batch, channels, frames) in, and out
     (batch, sources, channels, frames).
 
+    `shares`, (sources, planes, freq), say how much of each bin to give; by default it is all that
+    the network knows.
+
     The spectrum is float32 throughout; `unet` alone may be moved to another precision.
     """
 
@@ -40,12 +45,18 @@ class ResUNet(nn.Module):
         """The names of the sources, in the order of the output."""
         return self.config.sources
 
-    def forward(self, mix: Tensor) -> Tensor:
+    def forward(self, mix: Tensor, shares: Tensor | None = None) -> Tensor:
         frames = mix.shape[-1]
         bands = 1 if self.pqmf is None else self.pqmf.bands
         padded = max(frames, (self.config.n_fft // 2 + 1) * bands)  # what the STFT can reflect
         spectra = self.analyze(F.pad(mix, (0, padded - frames)))
-        return self.synthesize(self.estimate(spectra), padded)[..., :frames]
+        found = self.estimate(spectra)
+        if shares is None and self.config.above_hz:
+            hz = self.bin_frequencies_hz().to(mix.device)
+            shares = known_share(self.config.above_hz, hz).expand(len(self.sources), -1, -1)
+        if shares is not None:
+            found = found * shares[:, :, None, :, None]
+        return self.synthesize(found, padded)[..., :frames]
 
     def analyze(self, waves: Tensor) -> Tensor:
         """Return the spectra of (batch, channels, frames): (batch, planes, time, freq, 2).
@@ -104,6 +115,16 @@ class ResUNet(nn.Module):
         x = self.bn0(x.transpose(1, 3)).transpose(1, 3)[..., :-1]  # normalised bin by bin
         x = fold_bins(x, self.config.band_count) if self.config.bands == "fold" else x
         return x.to(self.unet.dtype, memory_format=torch.channels_last)
+
+
+def known_share(above_hz: float, frequencies_hz: Tensor) -> Tensor:
+    """Return how much of each frequency a network knows: nothing up to `above_hz`, all from an
+    octave above it.
+    """
+    if not above_hz:
+        return torch.ones_like(frequencies_hz)
+    octaves = (frequencies_hz / above_hz).log2().clamp(0, 1)
+    return (1 - (math.pi * octaves).cos()) / 2
 
 
 def cut_frames(spectra: Tensor) -> list[slice]:

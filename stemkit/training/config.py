@@ -270,6 +270,8 @@ def _check_network(config: TrainingConfig) -> None:
         network = config.network_config()
     except CheckpointError as error:
         raise ValueError(str(error)) from error
+    if network.above_hz and config.loss == "waveform_l1":
+        raise ValueError("above_hz is for losses of the spectrum; waveform_l1 has no frequencies")
     if network.channels != 2:
         raise ValueError(f"mixes are stereo: channels must be 2, not {network.channels}")
     bands = network.band_count if network.bands == "pqmf" else 1

@@ -42,7 +42,8 @@ def spectrum_l1(
 
     `mix` is (batch, channels, frames), `sources` (batch, sources, channels, frames) and
     `bandwidth_hz` (batch, sources). Above its bandwidth, a source was lost before we had it: those
-    bins teach nothing and don't count. Where it is `UNSPLIT`, the source counts in another's sum.
+    bins teach nothing and don't count, nor do those below the network's `above_hz`. Where it is
+    `UNSPLIT`, the source counts in another's sum.
     """
     errors, known = _compare(network, estimate, mix, sources, bandwidth_hz)
     return (errors.abs().sum(-1).mean(3) * known).sum(), known.sum()
@@ -76,7 +77,8 @@ def _compare(
     found = estimate(network.analyze(mix))
     frequencies_hz = network.bin_frequencies_hz().to(mix.device)  # (planes, freq)
     errors = add_unsplit(found - wanted, bandwidth_hz)
-    return errors, frequencies_hz < bandwidth_hz[..., None, None]
+    asked = frequencies_hz >= network.config.above_hz
+    return errors, asked & (frequencies_hz < bandwidth_hz[..., None, None])
 
 
 def waveform_l1(

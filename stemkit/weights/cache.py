@@ -33,7 +33,7 @@ def is_installed(card: ModelCard) -> bool:
 
 def is_bundled(card: ModelCard) -> bool:
     """Return whether the model ships inside the package."""
-    return card.weights is not None and card.weights.bundled
+    return all(require_weights(part).bundled for part in list_checkpoint_cards(card))
 
 
 def size_bytes(card: ModelCard) -> int | None:

@@ -10,28 +10,31 @@ from torch import Tensor, nn
 from stemkit.errors import CheckpointError, ModelError
 from stemkit.nn.checkpoints import load_checkpoint
 from stemkit.nn.config import NetworkConfig
-from stemkit.nn.resunet import ResUNet
+from stemkit.nn.resunet import ResUNet, known_share
 from stemkit.weights.cache import check_bytes, is_bundled, weights_path
 from stemkit.weights.registry import ModelCard, list_checkpoint_cards, read_card
 from stemkit.weights.sources import as_path
 
+LEAST_KNOWN = 1e-6  # where nobody knows a frequency, all give nothing
+
 
 class Bag(nn.Module):
     """Several networks that each give some of the stems: (batch, channels, frames) in, and out
-    (batch, sources, channels, frames).
+    (batch, sources, channels, frames). A stem that several give is at each frequency the mean of
+    those that know it.
 
-    `config` is the first member's with the sources of all: what members must agree on, their
-    sample rate, channels and pooling grid, can be read there. Raises CheckpointError where they
-    disagree or give the same stem twice.
+    `config` is that of the member with the longest pooling grid, with the sources of all: what
+    members must agree on, their sample rate and channels, can be read there. Raises CheckpointError
+    where they disagree, or where a grid isn't a multiple of another's.
     """
 
     def __init__(self, members: list[ResUNet]) -> None:
         super().__init__()
-        configs = [member.config for member in members]
-        for config in configs[1:]:
-            _check_alike(configs[0], config)
-        sources = tuple(source for config in configs for source in config.sources)
-        self.config: NetworkConfig = dataclasses.replace(configs[0], sources=sources)
+        config = max((member.config for member in members), key=lambda c: c.grid_samples)
+        for member in members:
+            _check_alike(config, member.config)
+        sources = dict.fromkeys(source for member in members for source in member.sources)
+        self.config: NetworkConfig = dataclasses.replace(config, sources=tuple(sources))
         self.members = nn.ModuleList(members)
 
     @property
@@ -40,12 +43,35 @@ class Bag(nn.Module):
         return self.config.sources
 
     def select(self, sources: set[str]) -> "Bag":
-        """Return the bag of those members that give any of `sources`."""
-        members = [cast(ResUNet, member) for member in self.members]
-        return Bag([member for member in members if sources & set(member.sources)])
+        """Return the bag of those members that have a part in any of `sources`."""
+        kept = [member for member in self._networks if sources & set(member.sources)]
+        given = {source for member in kept for source in member.sources}
+        whole = all(member in kept for member in self._networks if given & set(member.sources))
+        return Bag(kept) if whole else self.select(given)
 
     def forward(self, mix: Tensor) -> Tensor:
-        return torch.cat([member(mix) for member in self.members], dim=1)
+        stems: dict[str, Tensor] = {}
+        for member in self._networks:
+            found = member(mix, self._share(member, mix.device))
+            for source, stem in zip(member.sources, found.unbind(1), strict=True):
+                stems[source] = stems[source] + stem if source in stems else stem
+        return torch.stack([stems[source] for source in self.sources], dim=1)
+
+    @property
+    def _networks(self) -> list[ResUNet]:
+        return [cast(ResUNet, member) for member in self.members]
+
+    def _share(self, member: ResUNet, device: torch.device) -> Tensor | None:
+        """Return a member's part in each bin of its stems, (sources, planes, freq)."""
+        givers = [
+            [one for one in self._networks if source in one.sources] for source in member.sources
+        ]
+        if all(some == [member] for some in givers):
+            return None
+        hz = member.bin_frequencies_hz().to(device)
+        own = known_share(member.config.above_hz, hz)
+        known = [torch.stack([known_share(o.config.above_hz, hz) for o in some]) for some in givers]
+        return torch.stack([own / all_known.sum(0).clamp(min=LEAST_KNOWN) for all_known in known])
 
 
 def load_network(name_or_path: str | Path) -> ResUNet | Bag:
@@ -111,7 +137,7 @@ def _require_file(card: ModelCard, asked: str) -> Path:
 def _check_alike(first: NetworkConfig, other: NetworkConfig) -> None:
     for trait in ("sample_rate", "channels", "grid_samples"):
         ours, theirs = getattr(first, trait), getattr(other, trait)
-        if ours != theirs:
+        if ours % theirs if trait == "grid_samples" else ours != theirs:
             raise CheckpointError(
                 f"the networks of a bag must share their {trait}, not {ours} for "
                 f"{', '.join(first.sources)} and {theirs} for {', '.join(other.sources)}"

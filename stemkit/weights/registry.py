@@ -98,7 +98,7 @@ class Score(_Table):
 
 
 class ModelCard(_Table):
-    """What is known of one model: a checkpoint, or a bag of checkpoints, one a stem."""
+    """What is known of one model: a checkpoint, or a bag of checkpoints."""
 
     name: ModelName
     """What `--model` takes; also the name of the card's file."""
@@ -116,7 +116,8 @@ class ModelCard(_Table):
     """Its checkpoint file; absent for a bag."""
 
     members: Annotated[tuple[ModelName, ...], Field(strict=False)] = ()
-    """For a bag: the models that are run one after the other, in the order of `sources`."""
+    """For a bag: the models that are run one after the other, in the order of `sources`. A stem
+    that several give is at each frequency the mean of those that know it."""
 
     licence: str
     """Under what terms the weights may be used."""
@@ -197,7 +198,7 @@ def list_checkpoint_cards(card: ModelCard) -> list[ModelCard]:
     for member in members:
         if member.members:
             raise ModelError(f"{card.name!r} holds {member.name!r}, which is a bag itself")
-    sources = tuple(source for member in members for source in member.sources)
+    sources = tuple(dict.fromkeys(source for member in members for source in member.sources))
     if sources != card.sources:
         raise ModelError(
             f"the card of {card.name!r} says {', '.join(card.sources)}, "

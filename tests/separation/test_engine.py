@@ -210,6 +210,22 @@ def test_a_bag_runs_only_the_networks_that_are_needed() -> None:
     assert Engine(pair, SHORT).sources == ("vocals", "accompaniment")
 
 
+def test_networks_of_two_resolutions_give_one_stem_as_in_one_pass() -> None:
+    mix = music(60_000)
+    coarse = make_tiny()
+    fine = ResUNet(dataclasses.replace(TINY, n_fft=256, hop=64, band_count=4, above_hz=2000.0))
+    fill(fine, seed=3)
+    for members in ([coarse, fine], [fine, coarse]):
+        bag = Bag(members)
+        with torch.inference_mode():
+            expected = bag.eval()(torch.from_numpy(mix)[None])[0, 0].numpy()
+        options = dataclasses.replace(SHORT, segment_seconds=2)
+        whole = Engine(bag, options).separate(mix, 44100)["vocals"]
+        assert snr_db(expected, whole) > 80
+        cut = Engine(bag, SHORT).separate(mix, 44100)["vocals"]
+        assert snr_db(expected, cut) > 20
+
+
 @pytest.mark.parametrize("wanted", [("drums",), ("vocals", "vocals"), ()])
 def test_stems_that_a_model_cannot_give_are_refused(wanted: tuple[str, ...]) -> None:
     with pytest.raises(OptionError):

@@ -14,7 +14,7 @@ from stemkit.training.unsplit import UNSPLIT
 RATE = 44100
 
 
-def make_objective(loss: str, *sources: str) -> Objective:
+def make_objective(loss: str, *sources: str, above_hz: float = 0) -> Objective:
     torch.manual_seed(0)
     tiny = dataclasses.replace(
         ARCHITECTURES["stemkit-small"],
@@ -22,6 +22,7 @@ def make_objective(loss: str, *sources: str) -> Objective:
         hop=128,
         stage_channels=(4, 6),
         sources=sources,
+        above_hz=above_hz,
     )
     return Objective(ResUNet(tiny).eval(), loss, torch.float32)
 
@@ -44,6 +45,24 @@ def test_bins_above_the_bandwidth_of_a_source_do_not_count(loss: str) -> None:
         broad = [measure(target, *limits) for target in (sources, other)]
         assert broad[1] > broad[0] * 1.05
     assert narrow[0] == pytest.approx(narrow[1], rel=1e-2)
+
+
+@pytest.mark.parametrize("loss", ["spectrum_l1", "spectrum_rms"])
+def test_bins_below_what_a_network_is_to_know_do_not_count(loss: str) -> None:
+    mix, sources = torch.randn(1, 2, 8192), torch.randn(1, 1, 2, 8192)
+    below = torch.fft.rfft(torch.randn(1, 1, 2, 8192))
+    below[..., int(8192 * 3000 / RATE) :] = 0
+    targets = sources, sources + torch.fft.irfft(below)
+
+    def measure(above_hz: float) -> list[float]:
+        objective = make_objective(loss, "vocals", above_hz=above_hz)
+        found = [objective(mix, target, torch.tensor([[30000.0]])) for target in targets]
+        return [float((errors / count).item()) for errors, count in found]
+
+    one, other = measure(0)
+    assert other > one * 1.02
+    one, other = measure(4000)
+    assert one == pytest.approx(other, rel=1e-3)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
