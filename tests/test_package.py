@@ -18,12 +18,12 @@ def test_the_wheel_holds_presets_cards_and_weights_and_is_small(tmp_path: Path) 
     names = set(zipfile.ZipFile(wheel).namelist())
     for preset in (ROOT / "presets").iterdir():
         assert f"stemkit/presets/{preset.name}" in names
-    for model in ("stemkit-small", "stemkit-small-4"):
+    for model in ("stemkit-small", "stemkit-small-high", "stemkit-small-4"):
         assert f"stemkit/weights/cards/{model}.toml" in names
         assert f"stemkit/weights/bundled/{model}.safetensors" in names
     assert "stemkit/py.typed" in names
     assert not any(name.startswith(("tests/", "examples/")) for name in names)
-    assert wheel.stat().st_size < 16e6
+    assert wheel.stat().st_size < 22e6  # a model has 16 MB at most
 
 
 def test_presets_are_found_where_this_is_installed() -> None:

@@ -53,6 +53,7 @@ def gather_all(output_folder: Path, *, packages_only: bool) -> None:
     if packages_only:
         return
     from make_noise import make_noise  # here, since they need more than packages do
+    from mix_album import mix_album
     from play_saxophone import play_saxophone
     from raise_singers import raise_singers
     from render_bands import render_bands
@@ -68,6 +69,7 @@ def gather_all(output_folder: Path, *, packages_only: bool) -> None:
         play_saxophone,
         render_leads,
         string_words,
+        mix_album,
         sing_speech,
         raise_singers,
         render_bands,

@@ -238,6 +238,12 @@ REPOSITORIES = (
         "samples/meatbass",
         ("Samples/pizz/*.wav",),
     ),
+    Repository(
+        "https://github.com/ichbinsoftware/everythingisremixed",
+        "6a6fbe3a634871fba7efe298dee048f394aa0f18",
+        "samples/everything-is-remixed",
+        ("src/**/*.m4a",),
+    ),
     Repository(  # to check with, and never to train on
         "https://github.com/mdn/webaudio-examples",
         "b52c6e33c5479e60ecbde9df27a1bfc7f82e7451",

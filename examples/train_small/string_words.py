@@ -1,11 +1,11 @@
-"""Make speech of single words: those of one folder one after the other, with short rests.
+"""Make speech of words and sentences: those of one folder one after the other, with short rests.
 
     python string_words.py OUTPUT_FOLDER
 
-Needs the words that `gather_audio` gathers, in `OUTPUT_FOLDER/voice/gcompris`: a folder for
-each language, of a few speakers. Makes `OUTPUT_FOLDER/voice/strung-gcompris`: 44.1 kHz mono
-FLAC of about 30 s, at most four minutes a language. A file depends on its folder alone; those
-already there are skipped.
+Needs what `gather_audio` gathers in `OUTPUT_FOLDER/voice`: `gcompris`, a folder of words for
+each language, of a few speakers, and the sentences of `SENTENCES`. Makes `strung-<name>` of each:
+44.1 kHz mono FLAC of about 30 s, at most four minutes a language of words. A file depends on
+its folder alone; those already there are skipped.
 """
 
 import argparse
@@ -19,8 +19,11 @@ import soundfile
 import soxr
 from sounds import SAMPLE_RATE, write_flac
 
-MOST_FILES = 8
+WORDS = "gcompris"
+SENTENCES = ("fillets-cs", "fillets-nl", "kathleen", "kerstin")
+MOST_FILES = {"words": 8, "sentences": 100}
 FILE_SECONDS = 30
+SUFFIXES = (".ogg", ".wav", ".flac")
 FLOOR_DB = -45  # below the loudest sample: before and after a word
 
 Floats = npt.NDArray[np.float32]
@@ -34,20 +37,23 @@ def main() -> None:
 
 
 def string_words(output_folder: Path) -> None:
-    """Make `voice/strung-gcompris` of the folders of words."""
-    words = output_folder / "voice" / "gcompris"
-    if not words.is_dir():
-        sys.exit(f"no {words}; run gather_audio.py first")
-    for folder in sorted(path for path in words.iterdir() if path.is_dir()):
-        string_folder(folder, words.parent / "strung-gcompris")
+    """Make `voice/strung-<name>` of the folders of words and of sentences."""
+    voices = output_folder / "voice"
+    for name in (WORDS, *SENTENCES):
+        if not (voices / name).is_dir():
+            sys.exit(f"no {voices / name}; run gather_audio.py first")
+    for folder in sorted(path for path in (voices / WORDS).iterdir() if path.is_dir()):
+        string_folder(folder, voices / f"strung-{WORDS}", MOST_FILES["words"])
+    for name in SENTENCES:
+        string_folder(voices / name, voices / f"strung-{name}", MOST_FILES["sentences"])
 
 
-def string_folder(folder: Path, output: Path) -> None:
-    """Write the words of one folder as files of about `FILE_SECONDS`."""
-    paths = sorted(folder.rglob("*.ogg"))
+def string_folder(folder: Path, output: Path, most_files: int) -> None:
+    """Write what one folder holds as files of about `FILE_SECONDS`, and no more of them."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
     random = Random(folder.name)
     random.shuffle(paths)
-    for number in range(MOST_FILES):
+    for number in range(most_files):
         parts: list[Floats] = []
         while paths and sum(map(len, parts)) < FILE_SECONDS * SAMPLE_RATE:
             parts.append(read_word(paths.pop()))

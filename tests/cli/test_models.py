@@ -60,6 +60,13 @@ def test_list_as_json_has_an_object_a_line() -> None:
     }
 
 
+def test_bag_of_what_ships_ships_too() -> None:
+    rows = {row["name"]: row for row in map(json.loads, run("list", "--json").stdout.splitlines())}
+    whole, *parts = (rows[name] for name in ("stemkit-duo", "stemkit-small", "stemkit-small-high"))
+    assert {row["state"] for row in (whole, *parts)} == {"bundled"}
+    assert whole["size_bytes"] == sum(part["size_bytes"] for part in parts)
+
+
 def test_list_shows_the_rest_beside_a_broken_card() -> None:
     path = put_card("broken", "name = ")
     result = run("list")
@@ -194,7 +201,7 @@ def test_verify_has_a_line_for_each_installed_model(tmp_path: Path) -> None:
     path = weights_path(read_card("bad"))
     path.write_bytes(path.read_bytes()[:-1])
     result = run("verify")
-    lines = [line for line in result.stdout.splitlines() if not line.startswith("stemkit-small")]
+    lines = [line for line in result.stdout.splitlines() if not line.startswith("stemkit-")]
     assert result.exit_code == 1
     assert len(lines) == 2
     assert lines[0].startswith(f"bad: bad: {path} is damaged")

@@ -51,7 +51,7 @@ def test_nothing_of_it_was_heard_in_training(
     grooves = {groove for style in ours["STYLES"] for groove in style.grooves}
     assert not grooves & {groove for style in bands["STYLES"] for groove in style.grooves}
     configs = [path.read_text() for path in (EXAMPLES / "train_small").glob("*.toml")]
-    assert len(configs) == 4
+    assert len(configs) == 5
     for config in configs:
         assert all(f'"{pattern.removesuffix(".mp3")}"' in config for pattern in gather["READINGS"])
 

@@ -80,6 +80,51 @@ def test_files_whose_licence_is_not_known_or_not_ours_are_not_gathered(
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["af/a/x.ogg", "fr/y.ogg"]
 
 
+@pytest.fixture
+def album(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return what mix_album.py defines."""
+    folder = EXAMPLES / "train_small"
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    return run_path(str(folder / "mix_album.py"))
+
+
+def test_a_smaller_version_of_a_stem_is_taken_where_there_is_no_other(
+    album: dict[str, Any], tmp_path: Path
+) -> None:
+    for name in ("1_Stem_HATS", "1_Stem_HATS_mobile", "1_Stem_VOX LEAD_mobile", "1_Master"):
+        (tmp_path / f"{name}.m4a").touch()
+    found = [path.stem for path in album["choose_stems"](tmp_path)]
+    assert found == ["1_Stem_HATS", "1_Stem_VOX LEAD_mobile"]
+
+
+def test_a_voice_keeps_all_that_is_heard_and_short_rests(album: dict[str, Any]) -> None:
+    rate = 44100
+    sung = np.sin(np.arange(2 * rate) / 20)[:, None].repeat(2, axis=1) * 0.1
+    rest = np.zeros((5 * rate, 2))
+    cut = album["shorten_rests"](np.concatenate([rest, sung, rest, sung, rest]))
+    assert np.square(cut).sum() == pytest.approx(2 * np.square(sung).sum(), rel=1e-6)
+    assert 2 * 2 + 3 * 0.4 <= len(cut) / rate <= 2 * 2 + 3 * 1
+
+
+def test_words_become_speech_without_their_silence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = EXAMPLES / "train_small"
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    strings = run_path(str(folder / "string_words.py"))
+    word = np.concatenate([np.zeros(22050), np.sin(np.arange(22050) / 20), np.zeros(22050)])
+    for number, ending in enumerate(("wav", "flac", "ogg")):
+        path = tmp_path / "words" / f"{number}.{ending}"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, word * 0.1, 22050)
+    strings["string_folder"](tmp_path / "words", tmp_path / "strung", 2)
+    (made,) = (tmp_path / "strung").iterdir()
+    audio, rate = soundfile.read(made)
+    assert rate == 44100
+    assert 3 + 3 * 0.05 < len(audio) / rate < 3 + 3 * 0.4 + 0.1
+    assert abs(audio).max() == pytest.approx(0.7, abs=0.01)
+
+
 def test_networks_are_averaged_by_source(tmp_path: Path) -> None:
     pack = run_path(str(EXAMPLES / "train_small" / "pack_model.py"))["pack"]
     one = tiny_network("stemkit-small", "vocals")

@@ -1,5 +1,6 @@
 """`load_network` gives the network of a name or a file, and never downloads."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import torch
 import stemkit
 from stemkit.errors import CheckpointError, ModelError, UnknownModelError
 from stemkit.weights.add import AddOptions, add_model
-from stemkit.weights.cache import weights_path
+from stemkit.weights.cache import size_bytes, weights_path
 from stemkit.weights.models import Bag, load_network, verify_model
-from stemkit.weights.registry import read_card
+from stemkit.weights.registry import list_checkpoint_cards, read_card
 from tests.weights.server import MisbehavingServer, send
 from tests.weights.shelf import (
     assert_same_weights,
@@ -93,8 +94,8 @@ def test_bag_takes_members_of_several_sources() -> None:
     [
         ({"sample_rate": 48000}, "share their sample_rate, not 44100 .* and 48000"),
         ({"channels": 1}, "share their channels, not 2 .* and 1"),
-        ({"hop": 32}, "share their grid_samples, not 128 .* and 64"),
-        ({"stage_channels": (2, 2, 2)}, "share their grid_samples, not 128 .* and 256"),
+        ({"hop": 48}, "share their grid_samples, not 128 .* and 96"),
+        ({"hop": 48, "stage_channels": (2, 2, 2)}, "share their grid_samples, not 192 .* and 128"),
     ],
 )
 def test_bag_of_networks_that_differ_is_refused(changes: dict[str, object], words: str) -> None:
@@ -102,9 +103,57 @@ def test_bag_of_networks_that_differ_is_refused(changes: dict[str, object], word
         Bag([small_network("vocals"), small_network("drums", changes=changes)])
 
 
-def test_bag_that_gives_a_stem_twice_is_refused() -> None:
-    with pytest.raises(CheckpointError, match="distinct sources"):
-        Bag([small_network("vocals"), small_network("vocals")])
+def test_stem_that_several_members_give_is_their_mean() -> None:
+    first, second = small_network("vocals", seed=1), small_network("vocals", "bass", seed=2)
+    bag = Bag([first, second])
+    assert bag.sources == ("vocals", "bass")
+    vocals, bass = bag(MIX).unbind(1)
+    torch.testing.assert_close(vocals, (first(MIX)[:, 0] + second(MIX)[:, 0]) / 2)
+    torch.testing.assert_close(bass, second(MIX)[:, 1])
+
+
+def test_members_may_have_pooling_grids_that_divide_the_longest() -> None:
+    short, long = (small_network("vocals", changes={"hop": hop}) for hop in (32, 64))
+    for members in ([short, long], [long, short]):
+        assert Bag(members).config.grid_samples == long.config.grid_samples == 128
+    torch.testing.assert_close(Bag([short, long])(MIX), (short(MIX) + long(MIX)) / 2)
+
+
+def test_member_that_knows_only_high_frequencies_leaves_the_others_what_is_below() -> None:
+    whole = small_network("vocals", seed=1)
+    high = small_network("vocals", seed=2, changes={"above_hz": 3000.0})
+    same = small_network("vocals", seed=2)
+    mix = torch.randn(1, 2, 44100, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        stems = [network(mix)[0, 0] for network in (whole, same, high, Bag([whole, high]))]
+    one, other, alone, both = (torch.fft.rfft(stem) for stem in stems)  # bins of 1 Hz
+
+    def measure(error: torch.Tensor, signal: torch.Tensor, band: slice) -> float:
+        error, signal = error[..., band], signal[..., band]
+        return 10 * math.log10(error.abs().square().sum() / signal.abs().square().sum())
+
+    low, top = slice(0, 2500), slice(6500, 22000)
+    assert measure(alone, other, low) < -30
+    assert measure(alone - other, other, top) < -30
+    assert measure(both - one, one, low) < -30
+    assert measure(both - (one + other) / 2, one, top) < -30
+
+
+def test_part_of_a_bag_has_every_member_of_the_stems_it_gives() -> None:
+    members = [small_network(*names) for names in (("vocals",), ("vocals", "bass"), ("drums",))]
+    bag = Bag(members)
+    assert bag.select({"drums"}).sources == ("drums",)
+    for wanted in ({"vocals"}, {"bass"}):
+        assert list(bag.select(wanted).members) == members[:2]
+
+
+def test_card_of_a_bag_may_give_a_stem_to_several_members(tmp_path: Path) -> None:
+    for seed, name in enumerate(("one", "two")):
+        save_small(tmp_path / f"{name}.safetensors", "vocals", seed=seed)
+        add_model(tmp_path / f"{name}.safetensors", AddOptions())
+    put_bag("m", ["one", "two"], ["vocals"])
+    one, two, both = (load_network(name)(MIX) for name in ("one", "two", "m"))
+    torch.testing.assert_close(both, (one + two) / 2)
 
 
 def test_model_that_is_not_here_says_how_to_pull_it(server: MisbehavingServer) -> None:
@@ -172,11 +221,13 @@ def test_whole_file_that_does_not_fill_its_network_is_found(tmp_path: Path) -> N
         verify_model(read_card("m"))
 
 
-@pytest.mark.parametrize("name", ["stemkit-small", "stemkit-small-4"])
+@pytest.mark.parametrize("name", ["stemkit-small", "stemkit-small-4", "stemkit-duo"])
 def test_bundled_model_is_what_its_card_says(name: str) -> None:
     card = read_card(name)
-    assert card.weights is not None
-    assert card.weights.bundled
-    assert card.weights.sha256
+    for part in list_checkpoint_cards(card):
+        assert part.weights is not None
+        assert part.weights.bundled
+        assert part.weights.sha256
     assert {score.stem for score in card.scores} >= set(card.sources)
     verify_model(card)
+    assert (size_bytes(card) or 0) < 16e6

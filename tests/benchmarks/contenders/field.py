@@ -57,7 +57,7 @@ def list_contenders() -> list[Contender]:
     """Return all contenders, in the order of the table."""
     return [
         *(Contender(model, way) for model in ARCHITECTURES for way in ("bytesep", *OURS)),
-        *(Contender("stemkit-small", way) for way in OURS),
+        *(Contender(model, way) for model in ("stemkit-small", "stemkit-duo") for way in OURS),
         Contender("htdemucs", "demucs"),
         Contender("umxhq", "openunmix"),
     ]
