@@ -39,12 +39,16 @@ def test_each_kind_has_one() -> None:
     assert kinds >= {"train_small", "train_paper", "fine_tune"}
 
 
-@pytest.fixture
-def gather(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Return what gather_audio.py defines."""
+def run_script(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return what a script beside the small models' configs defines."""
     folder = EXAMPLES / "train_small"
     monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
-    return run_path(str(folder / "gather_audio.py"))
+    return run_path(str(folder / name))
+
+
+@pytest.fixture
+def gather(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return run_script("gather_audio.py", monkeypatch)
 
 
 def test_what_is_short_or_unreadable_is_not_gathered(
@@ -82,10 +86,7 @@ def test_files_whose_licence_is_not_known_or_not_ours_are_not_gathered(
 
 @pytest.fixture
 def album(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Return what mix_album.py defines."""
-    folder = EXAMPLES / "train_small"
-    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
-    return run_path(str(folder / "mix_album.py"))
+    return run_script("mix_album.py", monkeypatch)
 
 
 def test_a_smaller_version_of_a_stem_is_taken_where_there_is_no_other(
@@ -109,9 +110,7 @@ def test_a_voice_keeps_all_that_is_heard_and_short_rests(album: dict[str, Any]) 
 def test_words_become_speech_without_their_silence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    folder = EXAMPLES / "train_small"
-    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
-    strings = run_path(str(folder / "string_words.py"))
+    strings = run_script("string_words.py", monkeypatch)
     word = np.concatenate([np.zeros(22050), np.sin(np.arange(22050) / 20), np.zeros(22050)])
     for number, ending in enumerate(("wav", "flac", "ogg")):
         path = tmp_path / "words" / f"{number}.{ending}"
