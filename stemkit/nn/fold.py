@@ -34,19 +34,25 @@ class Scale(nn.Module):
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()
-        mean, var, weight, bias = (
-            tensor.detach().double()
-            for tensor in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
-            if tensor is not None
-        )
-        gain = weight / (var + norm.eps).sqrt()
-        self.register_buffer("gain", gain.float()[:, None, None])  # (channels, 1, 1)
-        self.register_buffer("shift", (bias - gain * mean).float()[:, None, None])
+        gain, shift = scale_of(norm)
+        self.register_buffer("gain", gain[:, None, None])  # (channels, 1, 1)
+        self.register_buffer("shift", shift[:, None, None])
         self.gain: Tensor
         self.shift: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.addcmul(self.shift, x, self.gain)
+
+
+def scale_of(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return what a batch norm in evaluation mode multiplies by, and then adds: (channels,)."""
+    mean, var, weight, bias = (
+        tensor.detach().double()
+        for tensor in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        if tensor is not None
+    )
+    gain = weight / (var + norm.eps).sqrt()
+    return gain.float(), (bias - gain * mean).float()
 
 
 def cast_unet(network: ResUNet, dtype: torch.dtype) -> None:

@@ -7,7 +7,17 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from stemkit.nn import winograd
-from stemkit.nn.blocks import SLOPE, ResidualBlock, SeparableBlock, SeparableConv, SquareConv
+from stemkit.nn.blocks import (
+    SLOPE,
+    FrequencyBlock,
+    NearestUpsample,
+    ResidualBlock,
+    SeparableBlock,
+    SeparableConv,
+    SquareConv,
+    TransposedUpsample,
+)
+from stemkit.nn.fold import scale_of
 
 
 def can_fuse(device: torch.device, dtype: torch.dtype) -> bool:
@@ -20,7 +30,7 @@ def can_fuse(device: torch.device, dtype: torch.dtype) -> bool:
 def fuse_blocks(module: nn.Module) -> None:
     """Put fused blocks in the place of those in `module`, also of those inside others.
 
-    For networks on a CPU whose batch norms are folded.
+    For networks on a CPU whose batch norms are folded, in evaluation mode and at their precision.
     """
     for name, part in module.named_children():
         if isinstance(part, ResidualBlock):
@@ -29,6 +39,15 @@ def fuse_blocks(module: nn.Module) -> None:
         elif isinstance(part, SeparableBlock):
             first, second = _fuse(part.first, part.shortcut), _fuse(part.second, nn.Identity())
             module.add_module(name, nn.Sequential(first, second))
+        elif isinstance(part, FrequencyBlock):
+            module.add_module(name, FusedFrequencyBlock(part))
+        elif isinstance(part, TransposedUpsample):
+            norm = FusedNorm(part.bn, part.conv.weight.dtype, slope=0)
+            module.add_module(name, nn.Sequential(norm, part.conv))
+        elif isinstance(part, NearestUpsample):
+            norm = FusedNorm(part.bn, part.conv.weight.dtype)
+            repeat = nn.Upsample(scale_factor=part.scale)
+            module.add_module(name, nn.Sequential(norm, part.conv, repeat))
         else:
             fuse_blocks(part)
 
@@ -43,18 +62,70 @@ class FusedBlock(nn.Module):
     Where that is the input itself, the sum is left in its memory.
     """
 
-    def __init__(self, norm: nn.Module, convs: Sequence[nn.Conv2d], shortcut: nn.Module) -> None:
+    def __init__(
+        self, norm: nn.BatchNorm2d, convs: Sequence[nn.Conv2d], shortcut: nn.Module
+    ) -> None:
         super().__init__()
-        self.norm = norm
+        self.norm = FusedNorm(norm, convs[0].weight.dtype)
         self.inner = nn.Sequential(*(FusedConv(conv) for conv in convs[:-1]))
         self.last = FusedConv(convs[-1])
         self.shortcut = FusedConv(shortcut) if isinstance(shortcut, nn.Conv2d) else None
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.leaky_relu_(self.norm(x), SLOPE)
+        y = self.norm(x)
         for conv in self.inner:  # which lets go of what went in
             y = conv(y)
         return self.last.add_to(x if self.shortcut is None else self.shortcut.convolve(x), y)
+
+
+class FusedNorm(nn.Module):
+    """A batch norm and a leaky ReLU: a convolution of each channel by itself, one point wide.
+
+    That is one pass over memory, in less than half of the time of the two.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d, dtype: torch.dtype, slope: float = SLOPE) -> None:
+        super().__init__()
+        gain, shift = scale_of(norm)
+        self.layout = [0, 0], [1, 1], [1, 1], norm.num_features
+        self.slope = slope
+        weight = gain.to(dtype)[:, None, None, None]
+        self.packed = torch.ops.mkldnn._reorder_convolution_weight(weight, *self.layout, [])
+        self.bias = shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, self.packed, self.bias, *self.layout, "leaky_relu", [self.slope], ""
+        )
+        return found
+
+
+class FusedFrequencyBlock(nn.Module):
+    """A `FrequencyBlock` whose layers go over whole frames as channels-last memory has them."""
+
+    def __init__(self, block: FrequencyBlock) -> None:
+        super().__init__()
+        narrow, wide = block.linear1.weight.detach(), block.linear2.weight.detach()
+        self.norm1 = FusedNorm(block.bn1, narrow.dtype)
+        self.norm2 = FusedNorm(block.bn2, narrow.dtype)
+        self.narrow, self.wide = narrow, wide  # (inner, bins), (bins, inner)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = _frames(self.norm1(x))  # (batch * time, bins, channels)
+        y = torch.bmm(self.narrow.expand(len(y), -1, -1), y)
+        y = _frames(self.norm2(_planes(y, len(x))))
+        y = torch.baddbmm(_frames(x), self.wide.expand(len(y), -1, -1), y)
+        return _planes(y, len(x))
+
+
+def _frames(x: Tensor) -> Tensor:
+    """Return (batch, channels, time, bins) as (batch * time, bins, channels)."""
+    return x.permute(0, 2, 3, 1).flatten(0, 1)
+
+
+def _planes(frames: Tensor, batch: int) -> Tensor:
+    """Undo `_frames`."""
+    return frames.reshape(batch, -1, *frames.shape[1:]).permute(0, 3, 1, 2)
 
 
 class FusedConv(nn.Module):

@@ -19,7 +19,7 @@ from stemkit.nn.pqmf import PQMF
 from stemkit.nn.spectrogram import Spectrogram, decouple, fold_bins, magnitude, unfold_bins
 
 MAPS = 4  # what the head gives for each bin: |M|, Re M, Im M, Q
-CACHED_FRAMES = 64  # of the spectrum, with all that is computed of them, fit in a CPU's cache
+CACHED_FRAMES = 16  # of the spectrum, with all that is computed of them, fit in a CPU's cache
 
 
 class ResUNet(nn.Module):
@@ -81,17 +81,19 @@ class ResUNet(nn.Module):
         maps = maps.reshape(
             len(maps), len(config.sources), config.channels, MAPS, -1, *maps.shape[-2:]
         ).transpose(3, 4)  # (batch, sources, channels, bands, 4, time, freq)
-        parts = [
-            self._mask(maps[..., part, :], spectra[:, :, part]) for part in cut_frames(spectra)
-        ]
-        return torch.cat(parts, dim=3)
+        found = spectra.new_zeros(len(maps), len(config.sources), *spectra.shape[1:])
+        seen = config.n_fft // 2  # above them, silence
+        for part in cut_frames(spectra):
+            found[:, :, :, part, :seen] = self._mask(
+                maps[..., part, :], spectra[:, None, :, part, :seen]
+            )
+        return found
 
     def _mask(self, maps: Tensor, spectra: Tensor) -> Tensor:
         """Return what the maps make of as many frames of the spectra, or less."""
-        config, maps = self.config, maps[..., : spectra.shape[2], :].float()
-        maps = unfold_bins(maps) if config.bands == "fold" else maps.flatten(2, 3)
-        found = decouple(maps, spectra[:, None, ..., :-1, :], config.residual_magnitude)
-        return F.pad(found, (0, 0, 0, 1))  # the last bin, which the U-Net never saw, stays silent
+        maps = maps[..., : spectra.shape[3], :]
+        maps = unfold_bins(maps) if self.config.bands == "fold" else maps.flatten(2, 3)
+        return decouple(maps.float(), spectra, self.config.residual_magnitude)
 
     def bin_frequencies_hz(self) -> Tensor:
         """Return what frequency each bin of `analyze` stands for, (planes, freq)."""

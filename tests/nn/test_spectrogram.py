@@ -27,6 +27,21 @@ def test_spectra_give_the_waves_back(n_fft: int, hop: int, beyond_half: int) -> 
 
 
 @pytest.mark.parametrize(("n_fft", "hop"), SIZES)
+def test_spectra_that_no_wave_has_give_the_nearest_wave_as_torch_does(n_fft: int, hop: int) -> None:
+    frames = 5 * n_fft + 3
+    spectra = noise(2, 1, 1 + frames // hop, n_fft // 2 + 1, 2)
+    spectra[..., (0, -1), 1] = 0
+    expected = torch.istft(
+        torch.view_as_complex(spectra[:, 0]).transpose(1, 2),
+        n_fft,
+        hop,
+        window=torch.hann_window(n_fft),
+        length=frames,
+    )
+    assert snr_db(expected, Spectrogram(n_fft, hop).invert(spectra, frames)[:, 0]) > 110
+
+
+@pytest.mark.parametrize(("n_fft", "hop"), SIZES)
 def test_spectra_are_those_of_numpy(n_fft: int, hop: int) -> None:
     wave = noise(n_fft + 3 * hop)
     padded = np.pad(wave.double().numpy(), n_fft // 2, mode="reflect")
