@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from threadpoolctl import threadpool_limits
 
 from stemkit import load_network
 from stemkit.audio.decode import AudioReader
@@ -52,7 +53,7 @@ def _make_engine(contender: Contender, files: Files) -> Engine:
 
 def _separate(engine: Engine, song: Path, out: Path) -> None:
     targets = {stem: out / f"{stem}.wav" for stem in engine.stems}
-    with AudioReader(song) as reader:
+    with threadpool_limits(1, user_api="blas"), AudioReader(song) as reader:  # as stemkit's runs do
         info = reader.info
         with StemsWriter(
             targets, info.sample_rate, info.channels, OutputFormat("wav", "16")
