@@ -48,7 +48,7 @@ def mix_album(output_folder: Path) -> None:
 def mix_song(folder: Path, output_folder: Path) -> None:
     """Write one song's vocals and accompaniment, and its singing; skip it where it is there."""
     song = output_folder / "songs" / folder.name
-    if song.is_dir():
+    if (song / "vocals.flac").is_file():  # the last that is written
         return
     paths = choose_stems(folder)
     vocal = [path for path in paths if "VOX" in path.name]
@@ -57,10 +57,8 @@ def mix_song(folder: Path, output_folder: Path) -> None:
     gain = np.float32(min(1, 0.99 / loudest))  # as 16 bits hold it
     voices = output_folder / "voice" / "album"
     for name, mark in (("lead", LEAD), ("backing", BACKING)):
-        write_flac(
-            voices / f"{folder.name}-{name}.flac",
-            shorten_rests(add([path for path in vocal if mark in path.name])),
-        )
+        if some := [path for path in vocal if mark in path.name]:
+            write_flac(voices / f"{folder.name}-{name}.flac", shorten_rests(add(some)))
     write_flac(song / "accompaniment.flac", accompaniment * gain)
     write_flac(song / "vocals.flac", vocals * gain)
 

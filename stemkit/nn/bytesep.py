@@ -23,7 +23,7 @@ _UNREADABLE = (
     struct.error,
 )
 _SIGNATURES = (b"PK\x03\x04", b"\x80\x02")  # what torch.save writes: a zip, formerly a pickle
-_FOURIER = ("stft.", "istft.")  # torchlibrosa's matrices: torch.stft and torch.istft do the same
+_FOURIER = ("stft.", "istft.")  # torchlibrosa's matrices, which `Spectrogram` needs none of
 _IN_PLACE_EPS = 1e-5
 
 

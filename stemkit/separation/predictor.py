@@ -67,7 +67,7 @@ class Predictor:
     def share(self, sources: set[str], batch_size: BatchSize, segment_frames: int) -> "Predictor":
         """Return a predictor of `sources` by the same network, of which no copy is made.
 
-        Of a bag it runs only the members that give any of them.
+        Of a bag it runs only the members that have a part in any of them.
         """
         other = copy.copy(self)
         if isinstance(self._network, Bag):

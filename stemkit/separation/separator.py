@@ -78,7 +78,7 @@ class Separator(Processor):
     `model` is a model's name, a weights file or a network that has a `config`. Each parameter is
     an attribute that can be set between calls. A call with `reset=True` is one pass over the
     whole array; a stream gives the same samples, held back by up to `latency_samples`. A bag is
-    loaded whole, for `separate`; `process` runs only the network that the stem needs.
+    loaded whole, for `separate`; `process` runs only the networks that the stem needs.
 
     Raises ModelError for a model that isn't there or doesn't say what it is, DeviceError for what
     this machine lacks, and OptionError for a stem that the model can't give, a value that makes

@@ -138,6 +138,8 @@ class ModelCard(_Table):
     def _is_checkpoint_or_bag(self) -> Self:
         if len(set(self.sources)) != len(self.sources):
             raise ValueError(f"sources must differ, not {self.sources}")
+        if len(set(self.members)) != len(self.members):
+            raise ValueError(f"members must differ, not {self.members}")
         if (self.weights is None) == (not self.members):
             raise ValueError("a card has either weights or members")
         if (

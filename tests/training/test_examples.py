@@ -98,6 +98,23 @@ def test_a_smaller_version_of_a_stem_is_taken_where_there_is_no_other(
     assert found == ["1_Stem_HATS", "1_Stem_VOX LEAD_mobile"]
 
 
+def test_a_song_whose_mixing_was_stopped_is_mixed_again(
+    album: dict[str, Any], tmp_path: Path
+) -> None:
+    song = tmp_path / "stems" / "1.One"
+    song.mkdir(parents=True)
+    for name in ("VOX DOUBLE", "HATS"):  # a song without a lead
+        audio = np.full((44100, 2), 0.1)
+        soundfile.write(song / f"1.One_Stem_{name}.m4a", audio, 44100, format="WAV")
+    made = tmp_path / "songs" / "1.One"
+    made.mkdir(parents=True)
+    (made / "accompaniment.flac").touch()
+    album["mix_song"](song, tmp_path)
+    assert {path.name for path in made.iterdir()} == {"accompaniment.flac", "vocals.flac"}
+    assert soundfile.info(made / "accompaniment.flac").frames == 44100
+    assert not (tmp_path / "voice").exists()
+
+
 def test_a_voice_keeps_all_that_is_heard_and_short_rests(album: dict[str, Any]) -> None:
     rate = 44100
     sung = np.sin(np.arange(2 * rate) / 20)[:, None].repeat(2, axis=1) * 0.1

@@ -151,6 +151,12 @@ def test_bag_of_itself_is_refused() -> None:
         list_checkpoint_cards(read_card("m"))
 
 
+def test_bag_that_holds_a_member_twice_is_refused() -> None:
+    put_bag("m", ["mobilenet-subband-vocals"] * 2, ["vocals"])
+    with pytest.raises(ModelError, match="members must differ"):
+        read_card("m")
+
+
 def test_bag_whose_stems_are_not_its_members_stems_is_refused() -> None:
     put_bag("m", ["mobilenet-subband-vocals"], ["drums"])
     with pytest.raises(ModelError, match="says drums, but its members give vocals"):
