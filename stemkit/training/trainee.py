@@ -154,7 +154,8 @@ def _read_state(config: TrainingConfig) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        differences = _compare(state["identity"], _identify(config))
+        theirs = NetworkConfig().to_dict() | state["identity"]  # older ones lack newer fields
+        differences = _compare(theirs, _identify(config))
     except Exception as error:
         raise TrainingError(f"can't resume from {path}: {error}; move it away") from error
     if differences:

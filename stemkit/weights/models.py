@@ -15,17 +15,15 @@ from stemkit.weights.cache import check_bytes, is_bundled, weights_path
 from stemkit.weights.registry import ModelCard, list_checkpoint_cards, read_card
 from stemkit.weights.sources import as_path
 
-LEAST_KNOWN = 1e-6  # where nobody knows a frequency, all give nothing
-
 
 class Bag(nn.Module):
     """Several networks that each give some of the stems: (batch, channels, frames) in, and out
     (batch, sources, channels, frames). A stem that several give is at each frequency the mean of
-    those that know it.
+    those that know it; where what they know of it doesn't add up to one, it is their sum.
 
     `config` is that of the member with the longest pooling grid, with the sources of all: what
     members must agree on, their sample rate and channels, can be read there. Raises CheckpointError
-    where they disagree, or where a grid isn't a multiple of another's.
+    where they disagree, or where a grid doesn't divide the longest.
     """
 
     def __init__(self, members: list[ResUNet]) -> None:
@@ -71,7 +69,7 @@ class Bag(nn.Module):
         hz = member.bin_frequencies_hz().to(device)
         own = known_share(member.config.above_hz, hz)
         known = [torch.stack([known_share(o.config.above_hz, hz) for o in some]) for some in givers]
-        return torch.stack([own / all_known.sum(0).clamp(min=LEAST_KNOWN) for all_known in known])
+        return torch.stack([own / all_known.sum(0).clamp(min=1) for all_known in known])
 
 
 def load_network(name_or_path: str | Path) -> ResUNet | Bag:
@@ -135,10 +133,16 @@ def _require_file(card: ModelCard, asked: str) -> Path:
 
 
 def _check_alike(first: NetworkConfig, other: NetworkConfig) -> None:
-    for trait in ("sample_rate", "channels", "grid_samples"):
+    for trait in ("sample_rate", "channels"):
         ours, theirs = getattr(first, trait), getattr(other, trait)
-        if ours % theirs if trait == "grid_samples" else ours != theirs:
+        if ours != theirs:
             raise CheckpointError(
                 f"the networks of a bag must share their {trait}, not {ours} for "
                 f"{', '.join(first.sources)} and {theirs} for {', '.join(other.sources)}"
             )
+    longest, own = first.grid_samples, other.grid_samples
+    if longest % own:
+        raise CheckpointError(
+            f"the pooling grids of a bag must divide the longest, {longest} samples for "
+            f"{', '.join(first.sources)}; {own} for {', '.join(other.sources)} doesn't"
+        )

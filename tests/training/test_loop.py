@@ -157,6 +157,18 @@ def test_a_state_of_another_run_is_refused(
         run(folder, tables, max_steps=2, **keys)
 
 
+def test_a_state_that_is_older_than_a_field_of_the_network_goes_on(folder: Path) -> None:
+    run(folder, max_steps=1)
+    path = folder / "out" / "state.pt"
+    state = torch.load(path, weights_only=True)
+    del state["identity"]["above_hz"]
+    torch.save(state, path)
+    ((report,), _) = run(folder, max_steps=2)
+    assert report.step == 2
+    with pytest.raises(TrainingError, match=r"above_hz is 0\.0, not 400"):
+        run(folder, NETWORK + "above_hz = 400\n" + POOLS, max_steps=3)
+
+
 @pytest.mark.parametrize("full_at", ["model", "state"])
 def test_without_room_the_state_of_before_stays(
     folder: Path, monkeypatch: pytest.MonkeyPatch, full_at: str
