@@ -85,9 +85,10 @@ def decouple(maps: Tensor, spectra: Tensor, residual_magnitude: str) -> Tensor:
     gain, real, imag, extra = maps.unbind(-3)  # each (..., time, freq)
     real, imag = torch.tanh(real), torch.tanh(imag)
     extra = torch.tanh(extra) if residual_magnitude == "tanh" else extra
-    power = squares(*spectra.unbind(-1)).clamp(min=1e-10)
-    target = F.relu(torch.addcmul(extra, power.sqrt(), torch.sigmoid(gain)))
-    scale = target / (power * squares(real, imag).clamp(min=1e-20)).sqrt()
+    size = magnitude(spectra)
+    target = F.relu(torch.addcmul(extra, size, torch.sigmoid(gain)))
+    turn = squares(real, imag).clamp(min=1e-20).sqrt()
+    scale = target / (size * turn)
     mask = torch.complex(real * scale, imag * scale)
     return torch.view_as_real(torch.view_as_complex(spectra) * mask)
 
