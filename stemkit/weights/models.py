@@ -1,6 +1,7 @@
 """From a model's name to its network; nothing here downloads."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
@@ -20,19 +21,22 @@ class Bag(nn.Module):
     """Several networks that each give some of the stems: (batch, channels, frames) in, and out
     (batch, sources, channels, frames). A stem that several give is at each frequency the mean of
     those that know it; where what they know of it doesn't add up to one, it is their sum.
+    `withheld` are stems of members that the bag doesn't give.
 
     `config` is that of the member with the longest pooling grid, with the sources of all: what
     members must agree on, their sample rate and channels, can be read there. Raises CheckpointError
     where they disagree, or where a grid doesn't divide the longest.
     """
 
-    def __init__(self, members: list[ResUNet]) -> None:
+    def __init__(self, members: list[ResUNet], withheld: Iterable[str] = ()) -> None:
         super().__init__()
+        self._withheld = frozenset(withheld)
         config = max((member.config for member in members), key=lambda c: c.grid_samples)
         for member in members:
             _check_alike(config, member.config)
-        sources = dict.fromkeys(source for member in members for source in member.sources)
-        self.config: NetworkConfig = dataclasses.replace(config, sources=tuple(sources))
+        given = dict.fromkeys(source for member in members for source in member.sources)
+        sources = tuple(source for source in given if source not in self._withheld)
+        self.config: NetworkConfig = dataclasses.replace(config, sources=sources)
         self.members = nn.ModuleList(members)
 
     @property
@@ -41,11 +45,13 @@ class Bag(nn.Module):
         return self.config.sources
 
     def select(self, sources: set[str]) -> "Bag":
-        """Return the bag of those members that have a part in any of `sources`."""
+        """Return the bag of those members that have a part in any of `sources`.
+
+        It gives those of their stems in which no other member has a part.
+        """
         kept = [member for member in self._networks if sources & set(member.sources)]
-        given = {source for member in kept for source in member.sources}
-        whole = all(member in kept for member in self._networks if given & set(member.sources))
-        return Bag(kept) if whole else self.select(given)
+        left_out = (member for member in self._networks if member not in kept)
+        return Bag(kept, self._withheld.union(*(member.sources for member in left_out)))
 
     def forward(self, mix: Tensor) -> Tensor:
         stems: dict[str, Tensor] = {}

@@ -148,12 +148,21 @@ def test_a_stem_that_one_member_gives_is_that_member_s() -> None:
     torch.testing.assert_close(Bag([first, second])(MIX)[:, 1], second(MIX)[:, 1])
 
 
-def test_part_of_a_bag_has_every_member_of_the_stems_it_gives() -> None:
+def test_part_of_a_bag_has_every_member_of_the_stems_that_are_asked_for() -> None:
     members = [small_network(*names) for names in (("vocals",), ("vocals", "bass"), ("drums",))]
     bag = Bag(members)
-    assert bag.select({"drums"}).sources == ("drums",)
-    for wanted in ({"vocals"}, {"bass"}):
-        assert list(bag.select(wanted).members) == members[:2]
+    for wanted, count in (({"vocals"}, 2), ({"vocals", "bass"}, 2), ({"vocals", "drums"}, 3)):
+        assert list(bag.select(wanted).members) == members[:count]
+
+
+def test_part_of_a_bag_gives_no_stem_of_which_a_member_is_left_out() -> None:
+    members = [small_network("vocals"), small_network("vocals", "bass", "other", seed=1)]
+    bag = Bag(members)
+    part = bag.select({"bass"})
+    assert list(part.members) == members[1:]
+    assert part.sources == ("bass", "other")
+    torch.testing.assert_close(part(MIX), bag(MIX)[:, 1:])
+    assert part.select({"other"}).sources == ("bass", "other")
 
 
 def test_card_of_a_bag_may_give_a_stem_to_several_members(tmp_path: Path) -> None:
@@ -230,7 +239,9 @@ def test_whole_file_that_does_not_fill_its_network_is_found(tmp_path: Path) -> N
         verify_model(read_card("m"))
 
 
-@pytest.mark.parametrize("name", ["stemkit-small", "stemkit-small-4", "stemkit-duo"])
+@pytest.mark.parametrize(
+    "name", ["stemkit-small", "stemkit-small-4", "stemkit-duo", "stemkit-duo-4"]
+)
 def test_bundled_model_is_what_its_card_says(name: str) -> None:
     card = read_card(name)
     for part in list_checkpoint_cards(card):
