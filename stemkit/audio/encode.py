@@ -21,14 +21,13 @@ import av
 import numpy as np
 from mutagen import MutagenError
 
-from stemkit.audio.encode_av import write_m4a
+from stemkit.audio.encode_av import write_m4a, write_opus
 from stemkit.audio.encode_sndfile import (
     AIFF_16,
     AIFF_24,
     FLAC_16,
     FLAC_24,
     MP3,
-    OPUS,
     VORBIS,
     Interleaved,
     SndfileCodec,
@@ -183,6 +182,8 @@ def write_encoded(
     some = _require_samples(cut, output_format)
     if container == "m4a":
         write_m4a(path, some, rate, channels, _list_chapters(metadata, sample_rate))
+    elif container == "opus":
+        write_opus(path, some, channels)
     else:
         codec = _sndfile_codec(output_format)
         write_sndfile(path, _convert(some, codec, dither_seed), rate, channels, codec)
@@ -239,8 +240,6 @@ def _sndfile_codec(output_format: OutputFormat) -> SndfileCodec:
             return AIFF_24
         case "ogg", _:
             return VORBIS
-        case "opus", _:
-            return OPUS
         case _:
             return MP3
 

@@ -1,20 +1,32 @@
-"""Encode with FFmpeg's libraries, through PyAV: AAC in an MP4 file (.m4a)."""
+"""Encode with FFmpeg's libraries, through PyAV: AAC in an MP4 file (.m4a), and Opus."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import av
 import numpy as np
 
+from stemkit.audio.ogg import set_serial
 from stemkit.samples import Samples
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
 
 _BIT_RATE = 128_000  # bit/s a channel
-_BITS_PER_FRAME = 6144  # the most that AAC spends on the 1024 samples of a channel
+_AAC_FRAME_BITS = 6144  # the most that AAC spends on the 1024 samples of a channel
+
+
+@dataclass(frozen=True)
+class _Codec:
+    """FFmpeg's names: of the container, of the encoder, and of the samples that it takes."""
+
+    container: str
+    encoder: Literal["aac", "libopus"]
+    samples: str
+    container_options: dict[str, str] = field(default_factory=dict)
 
 
 def write_m4a(
@@ -31,18 +43,44 @@ def write_m4a(
     The edit list says exactly which samples are the audio: its clock is set to the sample rate,
     since the usual milliseconds would round the length.
     """
+    codec = _Codec("ipod", "aac", "fltp", {"movie_timescale": str(sample_rate)})
+    bit_rate = min(_BIT_RATE, _AAC_FRAME_BITS * sample_rate // 1024)
+    _write(path, blocks, sample_rate, channels, codec, bit_rate, chapters)
+
+
+def write_opus(path: Path, blocks: Iterable[Samples], channels: int) -> None:
+    """Write `blocks` of 48000 Hz, one or two channels each; raises OSError or av.FFmpegError.
+
+    libsndfile's libopus takes two and a half times as long for the same.
+    """
+    codec = _Codec("ogg", "libopus", "flt", {"fflags": "+bitexact"})
+    _write(path, blocks, 48000, channels, codec, _BIT_RATE)
+    set_serial(path)
+
+
+def _write(
+    path: Path,
+    blocks: Iterable[Samples],
+    sample_rate: int,
+    channels: int,
+    codec: _Codec,
+    bit_rate: int,
+    chapters: Sequence[tuple[float, float, str]] = (),
+) -> None:
+    """Write `blocks` with so many bit/s a channel."""
     layout = "mono" if channels == 1 else "stereo"
-    options = {"movie_timescale": str(sample_rate)}
-    with av.open(path, "w", format="ipod", options=options) as container:
-        stream = container.add_stream("aac", rate=sample_rate, layout=layout)
-        bit_rate = min(_BIT_RATE, _BITS_PER_FRAME * sample_rate // 1024)
+    with av.open(path, "w", format=codec.container, options=codec.container_options) as container:
+        stream = container.add_stream(codec.encoder, rate=sample_rate, layout=layout)
+        stream.format = codec.samples
         stream.bit_rate = channels * bit_rate
         if chapters:
             container.set_chapters(list(map(_to_chapter, range(len(chapters)), chapters)))
         position = 0
         for block in blocks:
-            samples = np.ascontiguousarray(block)
-            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+            samples = block if codec.samples.endswith("p") else block.T.reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(samples), format=codec.samples, layout=layout
+            )
             frame.sample_rate = sample_rate
             frame.time_base = Fraction(1, sample_rate)
             frame.pts = position

@@ -1,4 +1,4 @@
-"""Encode with libsndfile: FLAC, AIFF, Ogg Vorbis, Opus and MP3."""
+"""Encode with libsndfile: FLAC, AIFF, Ogg Vorbis and MP3."""
 
 import os
 from collections.abc import Iterable
@@ -31,9 +31,6 @@ FLAC_24 = SndfileCodec("FLAC", "PCM_24")
 AIFF_16 = SndfileCodec("AIFF", "PCM_16")
 AIFF_24 = SndfileCodec("AIFF", "PCM_24")
 VORBIS = SndfileCodec("OGG", "VORBIS", compression_level=0.2)  # quality 8 of 10
-OPUS = SndfileCodec(
-    "OGG", "OPUS", compression_level=0.512
-)  # 6 + 250 * (1 - 0.512) kbit/s a channel
 MP3 = SndfileCodec("MP3", "MPEG_LAYER_III", compression_level=0.0, bitrate_mode="CONSTANT")
 
 

@@ -6,6 +6,7 @@ import os
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,18 +118,26 @@ class StemsWriter:
                 (self._levelled.get(stem) or self._spools[stem]).write(stems[stem])
 
     def finish(self) -> dict[str, StemOutput]:
-        """Encode all stems, give them their final names and say what was written."""
-        whole, outputs = {}, {}
+        """Encode all stems, give them their final names and say what was written.
+
+        Each is encoded in a thread of its own, for a song alone would wait for one after another.
+        """
+        with ThreadPoolExecutor(max(1, len(self._targets))) as pool:
+            finished = dict(
+                zip(self._targets, pool.map(self._finish_stem, self._targets), strict=True)
+            )
         for stem, target in self._targets.items():
             with explain_write_errors(target):
-                levelling = self._finish_spool(stem)
-                whole[stem] = self._encode(stem, levelling)
-            outputs[stem] = self._describe(stem, levelling)
-        for stem, target in self._targets.items():
-            with explain_write_errors(target):
-                whole[stem].replace(target)
+                finished[stem][0].replace(target)
                 _sync_folder(target.parent)
-        return outputs
+        return {stem: output for stem, (_, output) in finished.items()}
+
+    def _finish_stem(self, stem: str) -> tuple[Path, StemOutput]:
+        """Return the temporary file that holds all of `stem`, and what is to be said of it."""
+        with explain_write_errors(self._targets[stem]):
+            levelling = self._finish_spool(stem)
+            whole = self._encode(stem, levelling)
+        return whole, self._describe(stem, levelling)
 
     def _open(self, stem: str, target: Path) -> None:
         _make_folder(target.parent)
