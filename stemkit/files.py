@@ -57,6 +57,11 @@ def keep_others_out(folder: Path, name: str) -> Iterator[None]:
         lock.release()
 
 
+def readable_name(text: str) -> str:
+    """Return a text as UTF-8 can hold it: names of files may be in no encoding at all."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` a hard link to `source`, or a copy where there can be none; raises OSError."""
     try:

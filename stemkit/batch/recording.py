@@ -21,7 +21,7 @@ from stemkit.batch.outcomes import Done, SourceState, Written
 from stemkit.batch.settings import Settings
 from stemkit.batch.treatment import Treatment
 from stemkit.errors import EncodeError, RecordError
-from stemkit.files import replace_file
+from stemkit.files import readable_name, replace_file
 from stemkit.storage.names import name_place
 from stemkit.storage.transfer import published
 from stemkit.tracks.names import RUN_RECORD
@@ -228,8 +228,3 @@ def _describe_model(treatment: Treatment, hashes: list[str] | None) -> ModelReco
 def _describe_tags(tags: Tags) -> TagsRecord:
     fields = TagsRecord.model_fields
     return TagsRecord(**{name: readable_name("; ".join(getattr(tags, name))) for name in fields})
-
-
-def readable_name(text: str) -> str:
-    """Return a text as JSON can hold it: names may be in no encoding at all."""
-    return text.encode(errors="surrogateescape").decode(errors="replace")

@@ -63,7 +63,7 @@ def request_separation(
         )
     recipes = choose_recipes(sources, engine_options.stems)
     if engine_options.guard:
-        check_guard(sources)
+        check_guard(recipes)
     names = preset.outputs if preset else tuple(recipe.name for recipe in recipes)
     output_format = _choose_format(options, preset.output if preset else None)
     template = options.name_template or DEFAULT_TEMPLATE

@@ -31,7 +31,6 @@ from stemkit.batch.recording import (
     Heard,
     describe_program,
     make_record,
-    readable_name,
     require_record,
     write_record,
 )
@@ -39,7 +38,7 @@ from stemkit.batch.settings import Settings
 from stemkit.batch.studio import Studio, open_studio
 from stemkit.batch.treatment import Treatment
 from stemkit.errors import DecodeError, PlanError, StemkitError, TagsError
-from stemkit.files import hash_content
+from stemkit.files import hash_content, readable_name
 from stemkit.samples import Samples
 from stemkit.storage.listing import StoredFile, stat_place
 from stemkit.storage.transfer import fetched, published

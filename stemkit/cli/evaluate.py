@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+from click.core import ParameterSource
 
 from stemkit.cli.lines import printable
 from stemkit.cli.listing import print_table
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from stemkit.evaluation.tasks import Scored, Unscored
     from stemkit.separation.options import DeviceName, Precision
 
+_OF_MODELS = frozenset({"device", "precision", "guard"})
+_OF_SCORING = _OF_MODELS | {
+    "metrics", "window_seconds", "hop_seconds", "round_references", "groups", "jobs",
+}  # fmt: skip
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
@@ -54,7 +59,7 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
 @click.option("--guard", is_flag=True, help="With --model: as `separate --guard`.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Only errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Only errors and warnings.")
 def evaluate(
     references: Path | None,
     estimates: Path | None,
@@ -84,37 +89,59 @@ def evaluate(
     the SDR of the Sound Demixing Challenge, over a whole track. All are in dB. Where a reference is
     silent there is no score.
 
-    Exit codes: 0 all done, 1 some failed, 2 wrong usage, 3 nothing to do.
+    Exit codes: 0 all done, 1 some failed, 2 wrong usage, 3 nothing to do. Songs that have no
+    partner are told and left out.
     """
     if compare:
         if references or estimates or models:
             raise click.UsageError("--compare takes two evaluations and nothing else to score")
+        _refuse(_OF_SCORING, "--compare")
         return _compare(compare, output, plots, as_json=as_json, quiet=quiet)
     if references is None or output is None or bool(estimates) == bool(models):
         raise click.UsageError(
             "give --references and -o, and one of --estimates and --model; or --compare A B"
         )
-    from stemkit.evaluation.evaluate import SUMMARY, EvaluationOptions
-    from stemkit.evaluation.models import ModelOptions
+    from stemkit.evaluation.evaluate import SUMMARY, EvaluationOptions, forget_progress
+    from stemkit.evaluation.models import ModelOptions, check_model
     from stemkit.evaluation.options import ScoreOptions, read_methods
     from stemkit.separation.options import EngineOptions
 
     scores = ScoreOptions(read_methods(metrics), window_seconds, hop_seconds, round_references)
     options = EvaluationOptions(scores, groups, jobs, plots)
+    quiet = quiet or as_json
     contenders: list[tuple[Path | ModelOptions, Path]]
     if estimates:
+        _refuse(_OF_MODELS, "--estimates")
         contenders = [(estimates, output)]
     else:
         engine = EngineOptions(device=device, precision=precision, guard=guard)
         contenders = [(ModelOptions(m, engine), f) for m, f in _name_folders(models, output)]
+        if len(contenders) > 1:  # before the first takes its hours
+            for model in models:
+                check_model(ModelOptions(model, engine), keep=False)
     codes = []
     for contender, folder in contenders:
-        result = _evaluate(references, contender, folder, options, quiet=quiet or as_json)
-        codes.append(_tell(result, quiet=quiet or as_json))
+        result = _evaluate(references, contender, folder, options, quiet=quiet)
+        codes.append(_tell(result, quiet=quiet))
         if as_json and result.rows:
             summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
             click.echo(json.dumps(summary))
+    for _, folder in contenders:
+        forget_progress(folder)
     return SOME_FAILED if SOME_FAILED in codes else max(codes)
+
+
+def _warn(line: str) -> None:
+    click.echo(printable(f"warning: {line}"), err=True)
+
+
+def _refuse(names: frozenset[str], beside: str) -> None:
+    """Raise UsageError for options that were given and mean nothing beside another."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} means nothing with {beside}; leave it out")
 
 
 def _name_folders(models: Sequence[str], output: Path) -> list[tuple[str, Path]]:
@@ -142,7 +169,7 @@ def _evaluate(
             click.echo(printable(f"error: {outcome.track}: {outcome.reason}"), err=True)
             return
         for note in outcome.notes:
-            click.echo(printable(f"warning: {outcome.track}: {note}"), err=True)
+            _warn(f"{outcome.track}: {note}")
         if not quiet:
             click.echo(printable(f"{outcome.track}: {_describe(outcome)}"))
 
@@ -150,7 +177,7 @@ def _evaluate(
         return evaluate_folders(references, contender, output, options, tell)
     if not quiet:
         click.echo(f"{contender.model} -> {printable(output)}")
-    return evaluate_model(references, contender, output, options, tell)
+    return evaluate_model(references, contender, output, options, tell, keep_progress=True)
 
 
 def _describe(scored: "Scored") -> str:
@@ -161,8 +188,8 @@ def _describe(scored: "Scored") -> str:
 
 
 def _tell(result: "Evaluation", *, quiet: bool) -> int:
-    for one in result.unmatched:
-        click.echo(printable(f"warning: {one.track}: {one.reason}"), err=True)
+    for one in (*result.unmatched, *result.gaps):
+        _warn(f"{one.track}: {one.reason}")
     if not result.rows and not result.unscored:
         click.echo("nothing to score: no song has both references and estimates", err=True)
         return NOTHING_TO_DO
@@ -194,7 +221,7 @@ def _tell_summary(result: "Evaluation") -> None:
             f"{silent} of {frames} frames are left out: a reference or an estimate is silent there"
         )
     if unscored := sum(one.unscored for one in result.summary if not one.grouping):
-        click.echo(f"{unscored} scores are left out: no number, as where a reference is silent")
+        click.echo(f"{unscored} scores are left out: none where a reference is silent, or infinite")
     if result.doubtful:
         click.echo(
             f"{len(result.doubtful)} of the tracks have references with less noise than 16 bits: "
@@ -215,7 +242,7 @@ def _compare(
     result = compare_evaluations(*places, output, plots)
     for place, tracks in zip(places, (result.only_in_a, result.only_in_b), strict=True):
         for track in tracks:
-            click.echo(printable(f"warning: {track}: only in {place}; left out"), err=True)
+            _warn(f"{track}: only in {place}; left out")
     if as_json:
         click.echo(json.dumps(result.describe()))
     elif not quiet:

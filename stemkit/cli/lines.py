@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stemkit.files import readable_name
+
 if TYPE_CHECKING:
     from stemkit.batch.outcomes import Done, Failed, Progress, Written
     from stemkit.batch.plan import Plan
@@ -75,7 +77,7 @@ class LinePrinter:
 
 def printable(text: object) -> str:
     """Return a text as a line: of names in other codes, or with line ends, what can be shown."""
-    readable = str(text).encode(errors="surrogateescape").decode(errors="replace")
+    readable = readable_name(str(text))
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
 
 

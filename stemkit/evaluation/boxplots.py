@@ -1,5 +1,6 @@
 """Box plots of scores by stem and by group, and of the differences of two evaluations."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Literal
@@ -18,6 +19,7 @@ PlotFormat = Literal["png", "svg"]
 _DPI = 100
 _PANEL_INCHES = 3.2
 _BOX_INCHES = 0.45
+_LETTER_INCHES = 0.08  # of names, which are aslant
 _MOST_INCHES = 60  # of a side, so that no number of groups makes a picture that can't be drawn
 _LETTERS = 24  # of a group's name
 
@@ -25,7 +27,7 @@ _LETTERS = 24  # of a group's name
 def draw_stems(rows: Sequence[Row], file_format: PlotFormat) -> bytes:
     """Return a picture with a panel for each metric, and a box in it for each stem."""
     metrics, stems = list_metrics(rows), list_stems(rows)
-    figure, panels = _open_figure(1, len(metrics), len(stems))
+    figure, panels = _open_figure(1, len(metrics), stems)
     for axes, metric in zip(panels[0], metrics, strict=True):
         boxes = {s: take_finite([row for row in rows if row.stem == s], metric) for s in stems}
         _draw_boxes(axes, boxes, stems)
@@ -38,7 +40,7 @@ def draw_groups(rows: Sequence[Row], grouping: str, file_format: PlotFormat) -> 
     """Return a picture with a row for each metric and a column for each stem, a box a group."""
     metrics, stems = list_metrics(rows), list_stems(rows)
     groups = sorted({row.groups[grouping] for row in rows})
-    figure, panels = _open_figure(len(metrics), len(stems), len(groups))
+    figure, panels = _open_figure(len(metrics), len(stems), groups)
     figure.suptitle(grouping, parse_math=False)
     for line, metric in zip(panels, metrics, strict=True):
         line[0].set_ylabel(f"{metric}, dB")
@@ -59,7 +61,7 @@ def draw_differences(
 ) -> bytes:
     """Return a picture of differences in dB by metric and stem, with a line at none."""
     stems = list(dict.fromkeys(stem for boxes in differences.values() for stem in boxes))
-    figure, panels = _open_figure(1, len(differences), len(stems))
+    figure, panels = _open_figure(1, len(differences), stems)
     figure.suptitle(title, parse_math=False)
     for axes, (metric, boxes) in zip(panels[0], differences.items(), strict=True):
         _draw_boxes(axes, boxes, list(boxes))
@@ -81,13 +83,20 @@ def _draw_boxes(axes: Axes, boxes: Mapping[str, Floats], colours: Sequence[str])
     ):
         patch.set(facecolor=colour_of(stem).hex, alpha=0.6)
         axes.scatter([position] * len(values), values, s=6, color="black", alpha=0.35, zorder=3)
-    names = [name if len(name) <= _LETTERS else f"{name[:_LETTERS]}…" for name in boxes]
+    names = [_shorten(name) for name in boxes]
     axes.set_xticks(positions, names, rotation=30, ha="right", parse_math=False)
     axes.grid(axis="y", alpha=0.3)
 
 
-def _open_figure(lines: int, columns: int, boxes: int) -> tuple[Figure, list[list[Axes]]]:
-    width = min(columns * (1.2 + _BOX_INCHES * max(boxes, 2)), _MOST_INCHES)
+def _shorten(name: str) -> str:
+    return name if len(name) <= _LETTERS else f"{name[:_LETTERS]}…"
+
+
+def _open_figure(lines: int, columns: int, names: Sequence[str]) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure with room for a box, and the end of a name, for each of `names`."""
+    letters = max(len(_shorten(name)) for name in names)
+    panel = 0.7 + _LETTER_INCHES * letters + _BOX_INCHES * max(len(names), 2)
+    width = min(columns * panel, _MOST_INCHES)
     height = min(lines * _PANEL_INCHES + 0.6, _MOST_INCHES)
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     return figure, figure.subplots(lines, columns, squeeze=False).tolist()
@@ -96,7 +105,8 @@ def _open_figure(lines: int, columns: int, boxes: int) -> tuple[Figure, list[lis
 def _close_figure(figure: Figure, file_format: PlotFormat) -> bytes:
     metadata = {"png": {"Software": None}, "svg": {"Date": None}}  # the same scores, same bytes
     file = BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "stemkit"}):
+    with mpl.rc_context({"svg.hashsalt": "stemkit"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # boxes stand for them
         FigureCanvasAgg(figure)
         figure.savefig(file, format=file_format, metadata=metadata[file_format])
     return file.getvalue()

@@ -99,8 +99,11 @@ def _score(
         doubtful = measure_floor_db([reference for reference, _ in heard.values()]) < DOUBTFUL_DB
     if len(heard) == 1:
         scores[BSS_METRICS.index("SIR")] = np.nan
+    silent = np.isnan(scores[BSS_METRICS.index("SDR")]).sum(axis=1).tolist()
     scores[~np.isfinite(scores)] = np.nan
     return {
-        name: FrameScores(dict(zip(BSS_METRICS, scores[:, at].tolist(), strict=True)), doubtful)
+        name: FrameScores(
+            dict(zip(BSS_METRICS, scores[:, at].tolist(), strict=True)), doubtful, silent[at]
+        )
         for at, name in enumerate(pairs)
     }

@@ -12,7 +12,7 @@ from scipy.stats import wilcoxon
 
 from stemkit.errors import OptionError
 from stemkit.evaluation.boxplots import PlotFormat, draw_differences
-from stemkit.evaluation.evaluate import SCORES, make_plain, writing_to
+from stemkit.evaluation.evaluate import SCORES, is_unfinished, make_plain, writing_to
 from stemkit.evaluation.options import BSS_METRICS
 from stemkit.evaluation.scoring import take_median
 from stemkit.evaluation.summary import Floats, Interval, bootstrap, list_stems
@@ -20,6 +20,8 @@ from stemkit.evaluation.tables import Row, list_metrics, read_rows, write_csv
 from stemkit.files import replace_file
 
 COMPARISON = "comparison.csv"
+
+_DECIMALS = 3  # of dB; files have four or five, by which alike scores differ
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def load_rows(place: Path) -> list[Row]:
     """Return the rows of an evaluation; see `compare_evaluations`."""
     if place.is_file():
         return read_rows(place)
+    if is_unfinished(place):
+        raise OptionError(f"the evaluation in {place} isn't finished; give its command again")
     if (place / SCORES).is_file():
         return read_rows(place / SCORES)
     rows = [row for path in sorted(place.rglob("*.json")) for row in _read_museval(path)]
@@ -129,7 +133,7 @@ def _subtract(ours: Sequence[Row], theirs: Sequence[Row]) -> dict[str, dict[str,
                 for row in ours
                 if row.stem == stem and metric in row.scores and (row.track, stem) in pairs
             ]
-            finite = np.array([value for value in values if math.isfinite(value)])
+            finite = np.array([round(v, _DECIMALS) for v in values if math.isfinite(v)])
             if len(finite):
                 found.setdefault(metric, {})[stem] = finite
     return found

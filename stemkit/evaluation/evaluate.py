@@ -1,12 +1,14 @@
 """Evaluations: all songs of a folder scored, and the files that tell of it."""
 
+import hashlib
 import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
 from stemkit.errors import OptionError
 from stemkit.evaluation.boxplots import PlotFormat, draw_groups, draw_stems
@@ -14,7 +16,7 @@ from stemkit.evaluation.journal import VERSIONS, Journal
 from stemkit.evaluation.models import ModelOptions
 from stemkit.evaluation.options import ScoreOptions
 from stemkit.evaluation.summary import SummaryRow, summarize
-from stemkit.evaluation.tables import Row, make_rows, read_groups, write_rows
+from stemkit.evaluation.tables import Groups, Row, make_rows, read_groups, write_rows
 from stemkit.evaluation.tasks import (
     Plan,
     Scored,
@@ -24,12 +26,15 @@ from stemkit.evaluation.tasks import (
     plan_model,
     run_plan,
 )
-from stemkit.files import replace_file
+from stemkit.files import keep_others_out, readable_name, replace_file
 
 SCORES, SUMMARY, TRACKS, JOURNAL = "scores.csv", "summary.json", "test", "unfinished.jsonl"
 """What is in the folder of an evaluation; museval finds tracks in the folder `test`."""
 
+LOCK = ".evaluate.lock"
+
 _FORMAT = "stemkit evaluation"
+_NAME_BYTES = 200  # of a file's name, for which most systems have 255
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class EvaluationOptions:
 class Evaluation:
     """Scores of each stem of each track, their summary, and the tracks and files without any.
 
-    `doubtful` are tracks with references so clean that ISR, SIR and SAR mean little.
+    `doubtful` are tracks with references so clean that ISR, SIR and SAR mean little; `gaps` those
+    that lack a stem which others have, and names that no track has in the table of groups.
     """
 
     rows: list[Row]
@@ -57,6 +63,7 @@ class Evaluation:
     unscored: list[Unscored]
     unmatched: list[Unscored]
     doubtful: list[str]
+    gaps: list[Unscored]
 
     @property
     def frames(self) -> tuple[int, int]:
@@ -79,7 +86,7 @@ def evaluate_folders(
     stopped goes on when it is called again, with what nothing has changed of.
 
     Raises OptionError for a program that is missing, for groups that can't be read, and for an
-    `output` that holds other files or can't be written.
+    `output` that holds other files, can't be written, or is written to by another evaluation.
     """
     options = options or EvaluationOptions()
     about: dict[str, object] = {"references": str(references), "estimates": str(estimates)}
@@ -93,18 +100,36 @@ def evaluate_model(
     output: Path | None = None,
     options: EvaluationOptions | None = None,
     progress: Callable[[Scored | Unscored], object] = lambda outcome: None,
+    *,
+    keep_progress: bool = False,
 ) -> Evaluation:
     """Separate the mix of each song in `references` with a model, and score its stems.
 
     The mix is the song's `mixture`, or else the sum of its stems; no stem is written. Otherwise as
-    `evaluate_folders`. Raises ModelError, DeviceError and OptionError, too, for a model that can't
-    be run.
+    `evaluate_folders`. `keep_progress` lets one that was not stopped go on too, so that it has
+    nothing to do: until `forget_progress`. Raises ModelError, DeviceError and OptionError, too, for
+    a model that can't be run.
     """
     options = options or EvaluationOptions()
     about: dict[str, object] = {"references": str(references), "model": str(model.model)}
     about |= {"guard": True} if model.engine.guard else {}
     plan = plan_model(references, model, options.scores)
-    return _evaluate(plan, output, options, about, progress)
+    return _evaluate(plan, output, options, about, progress, keep_progress=keep_progress)
+
+
+def forget_progress(output: Path) -> None:
+    """Let the next evaluation into `output` score all anew."""
+    with writing_to(output):
+        (output / JOURNAL).unlink(missing_ok=True)
+
+
+def is_unfinished(output: Path) -> bool:
+    """Return whether `output` has an evaluation that was stopped."""
+    try:
+        summary = json.loads((output / SUMMARY).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(summary, dict) and summary.get("finished") is False
 
 
 def _evaluate(
@@ -113,33 +138,65 @@ def _evaluate(
     options: EvaluationOptions,
     about: Mapping[str, object],
     progress: Callable[[Scored | Unscored], object],
+    *,
+    keep_progress: bool = False,
 ) -> Evaluation:
     groups = read_groups(options.groups) if options.groups else None
     check_plan(plan, options.jobs)
-    journal = None
-    if output and plan.tasks:
-        with writing_to(output):
-            journal = _begin(output, plan)
-    scored, unscored = [], []
-    for outcome in _score_all(plan, journal, options.jobs):
-        if isinstance(outcome, Unscored):
-            unscored.append(outcome)
-        else:
-            scored.append(outcome)
-            if output and "bsseval" in options.scores.methods:
+    with ExitStack() as stack:
+        journal = None
+        if output and plan.tasks:
+            with writing_to(output):
+                _require_own(output)
+            stack.enter_context(keep_others_out(output, LOCK))
+            with writing_to(output):
+                journal = _begin(output, plan)
+        outcomes = []
+        for outcome in _score_all(plan, journal, options.jobs):
+            outcomes.append(outcome)
+            if output and isinstance(outcome, Scored) and "bsseval" in options.scores.methods:
                 with writing_to(output):
                     _write_track(output, outcome, options.scores)
-        progress(outcome)
-    rows = make_rows(scored, groups)
-    doubtful = [
-        one.track for one in scored if any(s.framed.is_doubtful for s in one.stems.values())
-    ]
-    result = Evaluation(rows, summarize(rows), unscored, plan.unmatched, doubtful)
-    if output and journal:
-        with writing_to(output):
-            _write(output, result, options, about, scored)
-            journal.end()
+            progress(outcome)
+        scored = [one for one in outcomes if isinstance(one, Scored)]
+        result = _sum_up(plan, outcomes, groups)
+        if output and journal:
+            with writing_to(output):
+                _write(output, result, options, about, scored)
+                if not keep_progress:
+                    journal.end()
     return result
+
+
+def _sum_up(
+    plan: Plan, outcomes: Sequence[Scored | Unscored], groups: Mapping[str, Groups] | None
+) -> Evaluation:
+    scored = [one for one in outcomes if isinstance(one, Scored)]
+    rows = make_rows(scored, groups)
+    strangers = sorted(set(groups or ()) - _list_names(plan))
+    gaps = [*_list_gaps(scored)]
+    gaps += [Unscored(name, "the groups have it, and no song is called so") for name in strangers]
+    return Evaluation(
+        rows,
+        summarize(rows),
+        [one for one in outcomes if isinstance(one, Unscored)],
+        plan.unmatched,
+        [one.track for one in scored if any(s.framed.is_doubtful for s in one.stems.values())],
+        gaps,
+    )
+
+
+def _list_names(plan: Plan) -> set[str]:
+    """Return all names by which a table may group the songs of a plan, scored or not."""
+    titles = {readable_name(task.reference.title) for task in plan.tasks}
+    return titles | {task.track for task in plan.tasks} | {one.track for one in plan.unmatched}
+
+
+def _list_gaps(scored: Sequence[Scored]) -> Iterator[Unscored]:
+    stems = dict.fromkeys(stem for one in scored for stem in one.stems)
+    for one in scored:
+        if missing := [stem for stem in stems if stem not in one.stems]:
+            yield Unscored(one.track, f"no score of {', '.join(missing)}, which other songs have")
 
 
 def _score_all(
@@ -167,27 +224,48 @@ def writing_to(output: Path) -> Iterator[None]:
         raise OptionError(f"can't write to {output}: {error.strerror or error}") from error
 
 
-def _begin(output: Path, plan: Plan) -> Journal:
-    """Remove the tracks of an earlier evaluation, and begin a new one or go on with that."""
+def _require_own(output: Path) -> None:
+    """Raise OptionError for a folder that has files, but not those of an evaluation."""
     path = output / SUMMARY
     if path.is_file():
         if f'"{_FORMAT}"' not in path.read_text(encoding="utf-8", errors="replace")[:200]:
             raise OptionError(f"{path} isn't that of an evaluation; choose another folder with -o")
-    elif output.exists() and any(output.iterdir()):
+    elif output.exists() and any(one.name != LOCK for one in output.iterdir()):
         raise OptionError(f"{output} holds files of others; choose an empty folder with -o")
+
+
+def _begin(output: Path, plan: Plan) -> Journal:
+    """Remove what an earlier evaluation found, and begin a new one or go on with that."""
     journal = Journal(output / JOURNAL, plan.tasks)
-    for old in (output / TRACKS).glob("*.json"):
-        old.unlink()
-    _write_json(path, {"format": _FORMAT, "finished": False})
+    _remove([output / SCORES, *(output / TRACKS).glob("*.json"), *_list_plots(output)])
+    _write_json(output / SUMMARY, {"format": _FORMAT, "finished": False})
     journal.begin()
     return journal
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _list_plots(output: Path) -> list[Path]:
+    return [path for kind in get_args(PlotFormat) for path in output.glob(f"by_*.{kind}")]
 
 
 def _write_track(output: Path, track: Scored, options: ScoreOptions) -> None:
     from stemkit.evaluation.bsseval import write_frames  # its import takes seconds
 
     frames = {name: stem.frames for name, stem in track.stems.items()}
-    write_frames(output / TRACKS / f"{track.track}.json", track.track, frames, options)
+    path = output / TRACKS / f"{_shorten(track.track)}.json"
+    write_frames(path, track.track, frames, options)
+
+
+def _shorten(name: str) -> str:
+    """Return a name that a file can have; one that is cut ends in a few digits of its own."""
+    if len(name.encode()) <= _NAME_BYTES:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name.encode()[:_NAME_BYTES].decode(errors='ignore')} {digest}"
 
 
 def _write(
@@ -211,6 +289,7 @@ def _write(
         "silent_frames": silent,
         "unscored": [asdict(one) for one in (*result.unscored, *result.unmatched)],
         "doubtful": result.doubtful,
+        "gaps": [asdict(one) for one in result.gaps],
         "notes": {one.track: one.notes for one in scored if one.notes},
         "scores": [asdict(row) for row in result.summary],
     }
@@ -219,12 +298,14 @@ def _write(
 
 
 def _write_plots(output: Path, result: Evaluation, file_format: PlotFormat) -> None:
-    for old in output.glob("by_*.*"):
-        old.unlink()
     if result.rows:
         _write_bytes(output / f"by_stem.{file_format}", draw_stems(result.rows, file_format))
+    taken = {"stem"}
     for grouping in dict.fromkeys(row.grouping for row in result.summary if row.grouping):
         name = re.sub(r"[^\w-]", "_", grouping)
+        while name in taken:
+            name += "_"
+        taken.add(name)
         picture = draw_groups(result.rows, grouping, file_format)
         _write_bytes(output / f"by_{name}.{file_format}", picture)
 

@@ -50,6 +50,11 @@ def match_songs(references: Sequence[Song], estimates: Sequence[Song]) -> Matche
     return matches
 
 
+def are_alike(reference: Song, estimate: Song) -> bool:
+    """Return whether the names of two songs are alike, or one is the end of the other."""
+    return _rate(reference, estimate) > 0
+
+
 def _find_fault(
     reference: Song, nearest: Sequence[Song], rivals: dict[str, list[Song]]
 ) -> str | None:

@@ -15,12 +15,13 @@ METRICS = (*BSS_METRICS, "uSDR", "SI-SDR")
 """All scores, in dB; uSDR is the SDR of the Sound Demixing Challenge, over the whole song."""
 
 Frames = dict[str, list[float]]
-"""A score in dB for each frame, by metric; NaN where a source or an estimate is silent."""
+"""A score in dB for each frame, by metric; NaN where a source or an estimate is silent, and for
+infinity."""
 
 
 @dataclass(frozen=True)
 class FrameScores:
-    """BSS Eval's frames of a stem.
+    """BSS Eval's frames of a stem, and in how many of them something is silent.
 
     `is_doubtful` tells that references are so clean that ISR, SIR and SAR mean little: see
     `measure_floor_db`.
@@ -28,6 +29,7 @@ class FrameScores:
 
     frames: Frames = field(default_factory=dict)
     is_doubtful: bool = False
+    silent: int = 0
 
 
 def read_methods(text: str) -> tuple[Method, ...]:

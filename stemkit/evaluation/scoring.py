@@ -30,8 +30,8 @@ class StemScores:
 
     @property
     def silent_frames(self) -> int:
-        """How many of them have no score."""
-        return sum(1 for score in self.frames.get("SDR", ()) if score != score)
+        """In how many of them the reference or the estimate is silent."""
+        return self.framed.silent
 
 
 def score_stems(

@@ -77,7 +77,7 @@ def find_songs(folder: Path, *, with_musdb: bool = False) -> tuple[list[Song], l
     their names: `song/vocals.wav`, `song/1 vocals.wav`, `song (vocals).wav`, `vocals/song.wav`;
     where no name of a stem is known, each file of a folder is a stem named as the file is. Files of
     the names mixture, mix and original are the mix. `with_musdb` takes each `.stem.mp4` for a song
-    of MUSDB18. Hidden folders and links to folders are not followed.
+    of MUSDB18. Hidden folders are left out, and a folder that is linked twice is taken once.
     """
     folder = Path(os.path.normpath(folder))  # as the paths of recorded stems are
     songs, faults, taken = _find_recorded(folder)
@@ -132,11 +132,13 @@ def _make_song(folder: Path, track: Track) -> Song:
 
 def _walk(folder: Path, taken: set[Path]) -> Iterator[Path]:
     """Yield the files that aren't in or below the folders of recorded songs."""
-    for top, folders, names in os.walk(folder):
-        place = Path(top)
-        if place in taken:
+    seen = set()
+    for top, folders, names in os.walk(folder, followlinks=True):
+        place, real = Path(top), os.path.realpath(top)
+        if place in taken or real in seen:
             folders.clear()
             continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (place / name for name in sorted(names) if not name.startswith("."))
 

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,10 +46,9 @@ def make_rows(scored: Iterable[Scored], groups: Mapping[str, Groups] | None) -> 
     rows = []
     for track in sorted(scored, key=lambda one: one.track):
         if groups is None:
-            own = {FOLDER: track.folder}
+            own = {FOLDER: track.title.rpartition("/")[0]}
         else:
-            place = f"{track.folder}/{track.track}"
-            own = names | dict(groups.get(track.track) or groups.get(place) or {})
+            own = names | dict(groups.get(track.title) or groups.get(track.track) or {})
         rows += [
             Row(track.track, stem, one.scores, own, one.frame_count, one.silent_frames)
             for stem, one in track.stems.items()
@@ -70,11 +70,11 @@ def read_groups(path: Path) -> dict[str, Groups]:
     header = list(lines[0]) if lines else []
     if _TRACK not in header or len(header) < 2:
         raise OptionError(f"{path} needs a header with track and the names of groupings after it")
-    if taken := sorted(set(header[1:]) & _RESERVED - {_TRACK}):
+    if taken := sorted(set(header) & _RESERVED - {_TRACK}):
         raise OptionError(f"{path}: no grouping can be called {taken[0]!r}; rename the column")
     groups: dict[str, Groups] = {}
     for line in lines:
-        track = line.pop(_TRACK)
+        track = unicodedata.normalize("NFC", line.pop(_TRACK))
         if track in groups:
             raise OptionError(f"{path} has the track {track!r} twice; give each one line")
         groups[track] = line
@@ -103,7 +103,9 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 def read_rows(path: Path) -> list[Row]:
     """Return the rows that `write_rows` wrote; raises OptionError for another file."""
     lines = _read_csv(path)
-    if not lines or not {_TRACK, _STEM} <= set(lines[0]):
+    if not lines:
+        raise OptionError(f"{path} has no scores of any track")
+    if not {_TRACK, _STEM} <= set(lines[0]):
         raise OptionError(f"{path} isn't a table of scores; give what stemkit evaluate wrote")
     try:
         return [_read_row(line) for line in lines]
@@ -115,7 +117,7 @@ def write_csv(path: Path, lines: Sequence[Sequence[object]]) -> None:
     """Write lines, the first being the header; raises OSError."""
 
     def write(temporary: Path) -> None:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
+        with temporary.open("w", encoding="utf-8", errors="replace", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(lines)
 
     replace_file(path, write)

@@ -1,19 +1,23 @@
 """Songs that are to be scored, found and paired, and the work of scoring them in parallel."""
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from stemkit.errors import AudioError, StemkitError
-from stemkit.evaluation.matching import match_songs
+from stemkit.evaluation.matching import are_alike, match_songs
 from stemkit.evaluation.models import ModelOptions, check_model, separate_mix
 from stemkit.evaluation.musdb import require_ffmpeg
 from stemkit.evaluation.options import ScoreOptions
 from stemkit.evaluation.reading import Audio, read_estimates, read_references
 from stemkit.evaluation.scoring import StemScores, score_stems
 from stemkit.evaluation.songs import MIX, Key, Song, find_songs
+from stemkit.files import readable_name
 from stemkit.separation.memory import count_fitting
 from stemkit.separation.stems import Stems
 from stemkit.spreading.spread import Lost, Spreading, spread
@@ -26,20 +30,27 @@ _BSS_BYTES = 8 * 2**30
 
 @dataclass(frozen=True)
 class Task:
-    """A song to score, under a name that no other has: its estimates, or what makes them."""
+    """A song to score, under a name that no other has: its estimates, or what makes them.
+
+    `notes` say in a line each what is odd about the pair.
+    """
 
     track: str
     reference: Song
     estimate: Song | ModelOptions
     options: ScoreOptions
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A song's scores by stem; `notes` say in a line each what was done to its sounds."""
+    """A song's scores by stem; `notes` say in a line each what was done to its sounds.
+
+    `title` has the folders before the song's own name.
+    """
 
     track: str
-    folder: str  # that its references are in, below the one that was given
+    title: str
     stems: dict[str, StemScores]
     notes: tuple[str, ...]
     seconds: float
@@ -119,16 +130,30 @@ def _make_plan(
         require_ffmpeg("reading .stem.mp4 needs")
     names = name_tracks([song.key for song, _ in pairs])
     tasks = [
-        Task(name, reference, estimate, options)
+        Task(name, reference, estimate, options, tuple(_list_oddities(reference, estimate)))
         for name, (reference, estimate) in zip(names, pairs, strict=True)
     ]
     return Plan(tasks, left)
 
 
 def name_tracks(keys: list[Key]) -> list[str]:
-    """Return songs' own names, with their folders before them where these are alike."""
+    """Return songs' own names, with their folders before them where these are alike.
+
+    What is alike even so gets a number.
+    """
     counts = Counter(key[-1] for key in keys)
-    return [key[-1] if counts[key[-1]] == 1 else " - ".join(key) for key in keys]
+    wanted = [readable_name(key[-1] if counts[key[-1]] == 1 else " - ".join(key)) for key in keys]
+    names: dict[str, None] = {}
+    for name in wanted:
+        numbered = (f"{name} ({number})" for number in itertools.count(2))
+        free = (other for other in numbered if other not in names and other not in wanted)
+        names[next(free) if name in names else name] = None
+    return list(names)
+
+
+def _list_oddities(reference: Song, estimate: Song | ModelOptions) -> Iterator[str]:
+    if isinstance(estimate, Song) and not are_alike(reference, estimate):
+        yield f"its estimates are of {readable_name(estimate.title)!r}, the only ones there are"
 
 
 def _list_faults(faults: Iterable[Fault]) -> list[Unscored]:
@@ -153,9 +178,10 @@ def _score_song(task: Task) -> Scored:
     else:
         estimates = _separate(task.estimate, references)
     scores = score_stems(references.stems, estimates.stems, references.sample_rate, task.options)
-    notes = [*references.notes, *estimates.notes, *_tell_silence(references.stems, estimates.stems)]
-    folder = "/".join(task.reference.key[:-1])
-    return Scored(task.track, folder, scores, tuple(notes), time.monotonic() - began)
+    notes = [*task.notes, *references.notes, *estimates.notes]
+    notes += _tell_extremes(references.stems, estimates.stems)
+    title = readable_name(task.reference.title)
+    return Scored(task.track, title, scores, tuple(notes), time.monotonic() - began)
 
 
 def _separate(model: ModelOptions, references: Audio) -> Audio:
@@ -169,9 +195,11 @@ def _separate(model: ModelOptions, references: Audio) -> Audio:
     return Audio(stems, references.sample_rate, notes)
 
 
-def _tell_silence(references: Stems, estimates: Stems) -> Iterator[str]:
+def _tell_extremes(references: Stems, estimates: Stems) -> Iterator[str]:
     for name, estimate in estimates.items():
         if not references[name].any():
             yield f"the reference of {name} is silent, so that it has no scores"
         elif not estimate.any():
             yield f"the estimate of {name} is silent, so that it has an uSDR (of 0 dB) alone"
+        elif np.array_equal(references[name], estimate):
+            yield f"the estimate of {name} is its reference, whose scores are infinite"

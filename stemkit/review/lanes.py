@@ -10,6 +10,7 @@ import numpy as np
 
 from stemkit.audio.decode import AudioReader
 from stemkit.audio.wav import WavLayout, WavWriter
+from stemkit.files import readable_name
 from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.track import Track
 
@@ -38,8 +39,7 @@ def list_sources(track: Track) -> list[Source]:
 def _name_row(stem: str, path: Path, taken: set[str]) -> str:
     """Return a stem's name as text that can be shown, told from others by its file if need be."""
     names = [stem, path.name, *(f"{path.name} {number}" for number in range(2, len(taken) + 3))]
-    shown = (name.encode(errors="surrogateescape").decode(errors="replace") for name in names)
-    return next(name for name in shown if name not in taken)
+    return next(name for name in map(readable_name, names) if name not in taken)
 
 
 def write_sum(stems: list[Source], path: Path) -> Source:

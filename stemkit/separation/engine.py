@@ -100,10 +100,10 @@ class Engine:
         return other
 
     def _set_options(self, options: EngineOptions) -> None:
+        recipes = choose_recipes(self._config.sources, options.stems)
         if options.guard:
-            check_guard(self._config.sources)
-        self.options = options
-        self.recipes = choose_recipes(self._config.sources, options.stems)
+            check_guard(recipes)
+        self.options, self.recipes = options, recipes
         self.plan = plan_segments(
             options.segment_seconds,
             options.overlap_seconds,

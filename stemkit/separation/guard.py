@@ -7,6 +7,7 @@ that weren't tuned with nothing else was found to tell more: neither how loud an
 harmonic, for what leaks from instruments is more so than singing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from stemkit.errors import OptionError
 from stemkit.samples import Samples
+from stemkit.separation.stems import StemRecipe
 
 VOCALS = "vocals"
 
@@ -34,10 +36,11 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 
-def check_guard(sources: tuple[str, ...]) -> None:
-    """Raise OptionError for a model that has no vocals to guard."""
-    if VOCALS not in sources:
-        raise OptionError(f"no vocals to guard, only {', '.join(sources)}; leave out guard")
+def check_guard(recipes: Iterable[StemRecipe]) -> None:
+    """Raise OptionError where no stem is made of a model's vocals, which are what is guarded."""
+    needed = dict.fromkeys(source for recipe in recipes for source in recipe.needed)
+    if VOCALS not in needed:
+        raise OptionError(f"no vocals to guard, only {', '.join(needed)}; leave out guard")
 
 
 def guard_vocals(mix: Samples, vocals: Samples, sample_rate: int) -> Samples:

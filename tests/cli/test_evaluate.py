@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import soundfile
 
 from stemkit.cli.main import run
 from stemkit.evaluation import models
+from stemkit.evaluation.models import ModelOptions
 from stemkit.evaluation.tables import Row, write_rows
+from stemkit.evaluation.tasks import Plan, Scored, Unscored, run_plan
 from stemkit.weights.models import load_network
 from tests.evaluation.making import (
     RATE,
@@ -48,7 +51,7 @@ def test_it_tells_and_writes_scores(
     assert out.startswith("one: accompaniment uSDR 19.99, vocals uSDR 20.01 (")
     assert "all    vocals         uSDR    20.0" in out
     assert {path.name for path in folders[2].iterdir()} == {
-        "by_folder.png", "by_stem.png", "scores.csv", "summary.json",
+        ".evaluate.lock", "by_folder.png", "by_stem.png", "scores.csv", "summary.json",
     }  # fmt: skip
     assert evaluate(folders, "--json", "--plots", "svg", "--jobs", "2") == 0
     summary = json.loads(capsys.readouterr().out)
@@ -92,7 +95,9 @@ def test_bad_songs_are_a_line_each(
         "error: nan: 'vocals.wav' has NaN or infinity at frame 0",
         "error: stereo: vocals has 2 channels, not 1 as its reference",
         "warning: missing: no estimate has its name; left out",
+        "warning: short: no score of accompaniment, which other songs have",
         "warning: short: vocals: 5 samples of silence added at its end",
+        "warning: silent: no score of accompaniment, which other songs have",
         "warning: silent: the reference of vocals is silent, so that it has no scores",
         "warning: unknown: no reference has its name; left out",
     ]
@@ -188,6 +193,52 @@ def test_a_model_that_cannot_be_run_leaves_what_was_measured(
     assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
 
 
+def test_models_are_all_asked_for_before_the_first_is_run(
+    folders: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    refs, _, out = map(str, folders)
+    models = ["--model", "stemkit-small", "--model", "no-such"]
+    assert run(["evaluate", "--references", refs, *models, "-o", out, *FAST]) == 1
+    assert capsys.readouterr().err.startswith("error: no model 'no-such'")
+    assert not folders[2].exists()
+
+
+def test_a_model_that_was_done_when_the_next_was_stopped_is_not_run_again(
+    folders: tuple[Path, Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    refs, _, out = map(str, folders)
+    models = ["--model", "stemkit-small", "--model", "stemkit-small-4"]
+    command = ["evaluate", "--references", refs, *models, "-o", out, *FAST]
+
+    class Stopped(BaseException):
+        pass
+
+    run_of: list[object] = []
+
+    def record(plan: Plan, jobs: int | None = None) -> Iterator[Scored | Unscored]:
+        for task in plan.tasks:
+            assert isinstance(task.estimate, ModelOptions)
+            run_of.append(task.estimate.model)
+        if "stemkit-small-4" in run_of[:3]:
+            raise Stopped
+        return run_plan(plan, jobs)
+
+    monkeypatch.setattr("stemkit.evaluation.evaluate.run_plan", record)
+    with pytest.raises(Stopped):
+        run(command)
+    assert run_of == ["stemkit-small"] * 2 + ["stemkit-small-4"] * 2
+    run_of[:] = [None] * 3
+    before = capsys.readouterr().out.splitlines()[1:3]
+    assert run(command) == 0
+    assert run_of[3:] == ["stemkit-small-4"] * 2
+    assert capsys.readouterr().out.splitlines()[1:3] == before
+    assert not list(folders[2].rglob("unfinished.jsonl"))
+    assert run(command) == 0
+    assert len(run_of) == 3 + 2 + 4  # what is finished is scored anew
+
+
 def test_two_evaluations_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, shift in (("a", 0.0), ("b", 6.0)):
         rows = [Row(f"song {n}", "vocals", {"SDR": n + shift}) for n in range(2)]
@@ -207,6 +258,11 @@ def test_two_evaluations_are_compared(tmp_path: Path, capsys: pytest.CaptureFixt
         ((), "give --references and -o, and one of --estimates and --model"),
         (("--references", "refs", "-o", "out"), "one of --estimates and --model"),
         (("--compare", "refs", "ests", "--model", "x"), "--compare takes two evaluations"),
+        (("--compare", "refs", "ests", "--guard"), "--guard means nothing with --compare"),
+        (
+            ("--references", "refs", "--estimates", "ests", "-o", "out", "--guard"),
+            "--guard means nothing with --estimates",
+        ),
         (("--compare", "refs", "ests"), "has no scores.csv and no JSON files"),
         (("--references", "refs", "--estimates", "ests", "-o", "refs"), "holds files of others"),
         (
@@ -231,7 +287,8 @@ def test_wrong_usage_is_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(folders[0].parent)
-    assert run(["evaluate", "--metrics", "sdr", *arguments]) == 2
+    metrics = () if "--compare" in arguments else ("--metrics", "sdr")
+    assert run(["evaluate", *metrics, *arguments]) == 2
     assert message in capsys.readouterr().err
 
 

@@ -1,5 +1,6 @@
 """References and estimates as files."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def make_noise(seed: int, frames: int = 2 * RATE, channels: int = 1) -> Samples:
 
 def write_sound(path: Path, sound: Samples, rate: int = RATE, subtype: str = "FLOAT") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, sound.T, rate, subtype)
+    soundfile.write(os.fsencode(path), sound.T, rate, subtype)
 
 
 def write_song(folder: Path, seed: int = 0, error: float = 0.0, frames: int = 2 * RATE) -> None:

@@ -127,6 +127,13 @@ def test_silence_is_left_out() -> None:
     assert found["drums"].scores["uSDR"] == pytest.approx(0, abs=1e-5)
 
 
+def test_a_perfect_estimate_is_not_silent() -> None:
+    sounds = {"vocals": make_noise(0, channels=2), "accompaniment": make_noise(1, channels=2)}
+    found = score_stems(sounds, sounds, RATE, ScoreOptions(("bsseval",)))
+    assert [(one.frame_count, one.silent_frames) for one in found.values()] == [(2, 0)] * 2
+    assert all(np.isnan(one.scores["SDR"]) for one in found.values())
+
+
 def test_references_that_are_too_clean_are_found() -> None:
     """Stereo of one channel has nothing but rounding noise between the two."""
     mono, other = make_noise(0, 4 * RATE), make_noise(1, 4 * RATE, 2)

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stemkit.errors import OptionError
+from stemkit.evaluation.compare import compare_evaluations
 from stemkit.evaluation.evaluate import JOURNAL, Evaluation, EvaluationOptions, evaluate_folders
 from stemkit.evaluation.options import ScoreOptions
 from stemkit.evaluation.tasks import Scored, Unscored
@@ -63,6 +65,36 @@ def test_what_was_scored_is_not_scored_again(folder: Path, tmp_path: Path) -> No
     table = (folder / "out" / "scores.csv").read_text()
     evaluate(folder, lambda _: None)  # at one go
     assert (folder / "out" / "scores.csv").read_text() == table
+
+
+def test_what_was_stopped_is_not_compared(folder: Path) -> None:
+    out = folder / "out"
+    with pytest.raises(OptionError, match=r"the evaluation in .*out isn't finished"):
+        compare_evaluations(out, out)
+    evaluate(folder, lambda _: None)
+    assert compare_evaluations(out, out).differences
+
+    def stop(_: Scored | Unscored) -> None:
+        assert not (out / "scores.csv").exists()
+        assert not list(out.glob("by_*"))
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        evaluate(folder, stop)
+
+
+def test_plots_of_others_stay(folder: Path) -> None:
+    (folder / "out" / "by_hand.txt").touch()
+    evaluate(folder, lambda _: None)
+    assert (folder / "out" / "by_hand.txt").exists()
+
+
+def test_two_evaluations_into_one_folder_are_refused(folder: Path) -> None:
+    def intrude(_: Scored | Unscored) -> None:
+        with pytest.raises(OptionError, match="another process writes to"):
+            evaluate(folder, lambda _: None)
+
+    assert len(evaluate(folder, intrude).rows) == 2 * len(SONGS)
 
 
 def test_a_line_that_was_cut_off_is_scored_again(folder: Path) -> None:

@@ -8,7 +8,7 @@ from scipy.stats import bootstrap as scipy_bootstrap
 from scipy.stats import wilcoxon
 
 from stemkit.errors import OptionError
-from stemkit.evaluation.compare import compare_evaluations, measure_difference
+from stemkit.evaluation.compare import _subtract, compare_evaluations, measure_difference
 from stemkit.evaluation.summary import bootstrap, summarize
 from stemkit.evaluation.tables import Row, read_groups, read_rows, write_rows
 
@@ -88,6 +88,7 @@ def test_differences_are_paired(tmp_path: Path) -> None:
         ("track\na\n", "needs a header with track"),
         ("song,genre\na,pop\n", "needs a header with track"),
         ("track,genre\na,pop\na,rock\n", "has the track 'a' twice"),
+        ("stem,track\npop,a\n", "no grouping can be called 'stem'"),
         ("track,stem\na,pop\n", "no grouping can be called 'stem'"),
         ("track,genre\na,pop,rock\n", "line 2 has more fields"),
         ("track,genre\na,\xff\n", "isn't a CSV file in UTF-8"),
@@ -98,6 +99,19 @@ def test_bad_groups_are_told(text: str, message: str, tmp_path: Path) -> None:
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(OptionError, match=message):
         read_groups(path)
+
+
+def test_what_rounding_does_is_no_difference() -> None:
+    found = [Row("a", "vocals", {"SDR": 1.23456}), Row("b", "vocals", {"SDR": 2.0})]
+    near = [Row("a", "vocals", {"SDR": 1.2346}), Row("b", "vocals", {"SDR": 2.001})]
+    values = _subtract(found, near)["SDR"]["vocals"]
+    assert values.tolist() == [0, 0.001]
+
+
+def test_a_table_without_rows_is_told(tmp_path: Path) -> None:
+    write_rows(tmp_path / "scores.csv", [])
+    with pytest.raises(OptionError, match="has no scores of any track"):
+        compare_evaluations(tmp_path, tmp_path)
 
 
 def test_no_evaluation_is_told(tmp_path: Path) -> None:

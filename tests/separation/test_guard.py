@@ -217,6 +217,14 @@ def test_a_model_without_vocals_has_nothing_to_guard() -> None:
             Engine(network, GUARDED)
 
 
+def test_stems_that_no_vocals_are_part_of_have_nothing_to_guard() -> None:
+    network = make_identity("vocals", "drums")
+    with pytest.raises(OptionError, match="no vocals to guard, only drums"):
+        Engine(network, dataclasses.replace(GUARDED, stems=("drums",)))
+    for stems in (("accompaniment",), ("residual",), ("drums", "vocals")):
+        assert Engine(network, dataclasses.replace(GUARDED, stems=stems)).stems == stems
+
+
 def test_settings_name_it_only_where_it_is_on() -> None:
     """So that what was separated before there was a guard counts as done without one."""
     before = Treatment(OutputFormat("wav"), "stemkit-small")
