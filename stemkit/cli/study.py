@@ -62,10 +62,12 @@ def study(
     from stemkit.cli.count_bar import show_count
     from stemkit.study.conditions import StudyOptions
     from stemkit.study.material import find_material
+    from stemkit.study.output import AUDIO, check_output
     from stemkit.study.report import write_report
     from stemkit.study.run import Contender, run_study
 
     material = find_material(folder)
+    check_output(output, folder, with_audio=save_audio)
     guards = (False, True) if guard else (False,)
     contenders = [Contender(model, on) for model in dict.fromkeys(models) for on in guards]
     with show_count("examples", quiet=quiet) as progress:
@@ -74,7 +76,7 @@ def study(
             contenders,
             StudyOptions(songs, seconds, seed),
             jobs=jobs,
-            audio_folder=output / "audio" if save_audio else None,
+            audio_folder=output / AUDIO if save_audio else None,
             progress=progress,
         )
     _tell(result, quiet=quiet)

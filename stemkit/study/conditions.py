@@ -11,7 +11,7 @@ import numpy as np
 
 from stemkit.errors import OptionError
 from stemkit.samples import Samples
-from stemkit.study.material import Excerpts, Material, measure_active_power
+from stemkit.study.material import SECOND_SPEAKER, Excerpts, Material, measure_active_power
 
 VOICES = ("singing", "choir", "speech")
 """The kinds that belong into "vocals"; every other kind is background, crowds too."""
@@ -21,15 +21,14 @@ BAND_DB = 3.0
 
 _VOICE_DB = -23.0  # of full scale, the active level of what is at 0 dB
 _HIGHEST_PEAK = 0.9
-_SECOND_SPEAKER = "speech-2"
 
 
 @dataclass(frozen=True)
 class Condition:
     """A recipe of mixes: each part with its level in dB, 0 being that of the voice.
 
-    A part is named by its kind; `speech-2` is another excerpt of `speech`. `target` says what
-    "vocals" should hold.
+    A part is named by its kind; `speech-2` is `speech` of another file. `target` says what "vocals"
+    should hold.
     """
 
     name: str
@@ -126,7 +125,7 @@ GRADED = (
     Condition(
         "two-speakers",
         "two speakers",
-        {"speech": 0, _SECOND_SPEAKER: 0},
+        {"speech": 0, SECOND_SPEAKER: 0},
         "both: no model here tells one from the other",
     ),
     Condition(
@@ -182,10 +181,10 @@ def build_examples(
 ) -> Iterator[Example]:
     """Yield example `number` of each condition whose parts could all be read."""
     sounds = {}
-    for part in sorted({part for condition in conditions for part in condition.parts}):
-        # The second speaker is the first one of the next example, and so of another file.
-        drawn = excerpts.draw(_kind_of(part), number + (part == _SECOND_SPEAKER))
-        if drawn is not None:
+    parts = sorted({part for condition in conditions for part in condition.parts})
+    for kind in dict.fromkeys(map(_kind_of, parts)):
+        own = [part for part in parts if _kind_of(part) == kind]
+        for part, drawn in zip(own, excerpts.draw(kind, number), strict=False):
             sounds[part] = drawn / np.float32(np.sqrt(measure_active_power(drawn)))
     for condition in conditions:
         if condition.parts.keys() <= sounds.keys():
@@ -215,4 +214,4 @@ def _add(parts: Mapping[str, Samples]) -> Samples:
 
 
 def _kind_of(part: str) -> str:
-    return "speech" if part == _SECOND_SPEAKER else part
+    return "speech" if part == SECOND_SPEAKER else part

@@ -9,15 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from stemkit.audio.decode import AudioReader
-from stemkit.audio.resample import resample
+from stemkit.audio.resample import Resampler, resampled_frames
 from stemkit.errors import AudioError, NotAudioError, OptionError
 from stemkit.samples import Samples
+from stemkit.study.names import escape_name
+
+MIX, SECOND_SPEAKER = "mix", "speech-2"
+"""Sounds of a study beside those of kinds; no kind can have such a name."""
 
 SAMPLE_RATE = 44100
 CHANNELS = 2
 
 _LONGEST_SECONDS = 600  # what is read of a file, so that an audiobook costs no more than a song
+_BLOCK_FRAMES = 65536
 _FRAME = SAMPLE_RATE // 20  # 50 ms: what is loud or silent
+_MINUTE = 1200 * _FRAME  # measured at a time, in float64, of which a whole song would take much
 _FADE = SAMPLE_RATE // 100
 _MARGIN_DB = 15.9  # what is this far below the level isn't active (ITU-T P.56)
 _SILENCE = 1e-8  # power, -80 dB
@@ -28,7 +34,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Material:
-    """The files of each kind, by the name of its folder; sorted, so that a seed means the same."""
+    """The files of each kind, by its name; sorted, so that a seed means the same."""
 
     files: Mapping[str, tuple[Path, ...]]
 
@@ -41,11 +47,12 @@ class Material:
 def find_material(folder: Path) -> Material:
     """Return what is in `folder`: each subfolder is a kind, the files below it are its sounds.
 
-    Hidden files and folders are left out. Raises OptionError where there is none.
+    Kinds have the names of their folders, made printable. Hidden files and folders are left out.
+    Raises OptionError where there is none, and for a kind whose name is taken.
     """
     try:
         kinds = sorted(path for path in folder.glob("[!.]*") if path.is_dir())
-        found = {kind.name: tuple(_list_files(kind)) for kind in kinds}
+        found = {escape_name(kind.name): tuple(_list_files(kind)) for kind in kinds}
     except OSError as error:
         raise OptionError(f"can't read {folder}: {error.strerror or error}") from error
     files = {kind: paths for kind, paths in found.items() if paths}
@@ -53,6 +60,12 @@ def find_material(folder: Path) -> Material:
         raise OptionError(
             f"no material in {folder}; it needs folders such as singing, band and horn with audio"
         )
+    for name in (MIX, SECOND_SPEAKER):
+        if name in files:
+            raise OptionError(
+                f"{name!r} is not a kind's name, since a study makes a sound of that name; "
+                f"rename {folder / name}"
+            )
     return Material(files)
 
 
@@ -72,31 +85,32 @@ class Excerpts:
         self._seed = seed
         self.faults: dict[Path, str] = {}
 
-    def draw(self, kind: str, number: int) -> Samples | None:
-        """Return the excerpt of this number, (2, frames), of which at least half sounds if it can.
+    def draw(self, kind: str, number: int) -> Iterator[Samples]:
+        """Yield excerpts, (2, frames), each of another file; at least half sounds where it can.
 
-        It depends on the seed, the kind, the number and the names of the kind's files alone.
-        Numbers go round the files in an order that the seed decides. A file that can't be used
-        gives way to the next; None where no file is left.
+        They depend on the seed, the kind, the number and the names of the kind's files alone.
+        Numbers go round the files in an order that the seed decides, and so do excerpts of one
+        number. A file that can't be used gives way to the next.
         """
         files = self._material.files.get(kind, ())
         order = self._open_random(kind).permutation(len(files))
+        drawn = 0
         for turn in range(len(files)):
             path = files[order[(number + turn) % len(files)]]
-            audio = self._read(path)
-            if audio is not None:
-                return cut_active(audio, self._frames, self._open_random(kind, number))
-        return None
+            excerpt = self._cut(path, self._open_random(kind, number + drawn))
+            if excerpt is not None:
+                drawn += 1
+                yield excerpt
 
     def _open_random(self, *what: object) -> np.random.Generator:
         text = "/".join(map(str, (self._seed, *what)))
         return np.random.default_rng(list(hashlib.sha256(text.encode()).digest()))
 
-    def _read(self, path: Path) -> Samples | None:
+    def _cut(self, path: Path, random: np.random.Generator) -> Samples | None:
         if path in self.faults:
             return None
         try:
-            return read_sound(path)
+            return cut_active(read_sound(path), self._frames, random)
         except NotAudioError:  # a text beside the sounds is no fault
             return None
         except AudioError as error:
@@ -111,19 +125,29 @@ def read_sound(path: Path) -> Samples:
     """
     with AudioReader(path) as reader:
         rate = reader.info.sample_rate
-        blocks, frames = [], 0
-        for block in reader.blocks():
-            blocks.append(block[:CHANNELS])
+        longest = resampled_frames(_LONGEST_SECONDS * rate + _BLOCK_FRAMES, rate, SAMPLE_RATE)
+        audio, frames = np.empty((CHANNELS, longest), np.float32), 0
+        for block in _read_blocks(reader):
+            audio[:, frames : frames + block.shape[1]] = block
             frames += block.shape[1]
-            if frames >= _LONGEST_SECONDS * rate:
-                break
-    audio = np.concatenate(blocks, axis=1)
-    if not np.isfinite(audio).all():
-        raise AudioError(f"{path.name!r} holds NaN or infinity; make it anew")
-    audio = resample(audio, rate, SAMPLE_RATE)
+    audio = audio[:, :frames]
     if not measure_active_power(audio):
         raise AudioError(f"{path.name!r} is silent; remove it")
-    return np.ascontiguousarray(np.broadcast_to(audio, (CHANNELS, audio.shape[1])))
+    return audio
+
+
+def _read_blocks(reader: AudioReader) -> Iterator[Samples]:
+    """Yield the first ten minutes of a file at `SAMPLE_RATE`."""
+    rate, frames = reader.info.sample_rate, 0
+    resampler = Resampler(rate, SAMPLE_RATE, min(reader.info.channels, CHANNELS))
+    for block in reader.blocks(_BLOCK_FRAMES):
+        if not np.isfinite(block[:CHANNELS]).all():
+            raise AudioError(f"{reader.info.path.name!r} holds NaN or infinity; make it anew")
+        yield resampler.process(block[:CHANNELS])
+        frames += block.shape[1]
+        if frames >= _LONGEST_SECONDS * rate:
+            break
+    yield resampler.flush()
 
 
 def cut_active(audio: Samples, frames: int, random: np.random.Generator) -> Samples:
@@ -169,6 +193,11 @@ def _select_active(power: Floats) -> npt.NDArray[np.bool_]:
 
 def _measure_frames(audio: Samples) -> Floats:
     """Return the mean square of each 50 ms; of the last as much as there is."""
+    blocks = (audio[:, start : start + _MINUTE] for start in range(0, audio.shape[1], _MINUTE))
+    return np.concatenate([_measure_block(block) for block in blocks] or [np.empty(0)])
+
+
+def _measure_block(audio: Samples) -> Floats:
     starts = np.arange(0, audio.shape[1], _FRAME)
     sums = np.add.reduceat(np.square(audio, dtype=np.float64).mean(axis=0), starts)
     lengths: Floats = np.diff(starts, append=audio.shape[1])

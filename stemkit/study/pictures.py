@@ -1,5 +1,6 @@
 """A study as pictures: SDR by condition, and the leakage matrix as a heat map."""
 
+import warnings
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -41,10 +42,12 @@ def draw_sdr(summaries: Sequence[Summary]) -> bytes:
     panels[0].set_ylim(len(conditions) - 0.4, -0.6)
     handles, labels = panels[0].get_legend_handles_labels()
     by_label = dict(zip(labels, handles, strict=True))
-    figure.legend(
+    legend = figure.legend(
         by_label.values(), by_label.keys(), loc="lower center", ncols=4, frameon=False, fontsize=9
     )
-    figure.tight_layout(rect=(0, 0.4 / figure.get_figheight(), 1, 1))
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    figure.set_layout_engine("tight", rect=(0, 0.4 / figure.get_figheight(), 1, 1))
     return _save(figure)
 
 
@@ -84,9 +87,10 @@ def draw_leakage(summaries: Sequence[Summary]) -> bytes:
             dark = level > (_LEAST_DB + _MOST_DB) / 2 + 4
             axes.text(column, row, text, ha="center", va="center", fontsize=9,
                       color="#1f2933" if dark else "white")  # fmt: skip
-    axes.set_yticks(range(len(matrix)), [_name_row(kind) for kind in matrix], color=_INK)
+    kinds = [_name_row(kind) for kind in matrix]
+    axes.set_yticks(range(len(matrix)), kinds, color=_INK, parse_math=False)
     names = [f"{name}\n{how}" for name in models for how in ("alone", "with voice + band")]
-    axes.set_xticks(range(len(names)), names, fontsize=8, color=_INK)
+    axes.set_xticks(range(len(names)), names, fontsize=8, color=_INK, parse_math=False)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     for edge in range(2, len(names), 2):
         axes.axvline(edge - 0.5, color="white", lw=3)
@@ -97,7 +101,7 @@ def draw_leakage(summaries: Sequence[Summary]) -> bytes:
     bar = figure.colorbar(image, ax=axes, pad=0.03)
     bar.set_label("of its energy in “vocals”, dB", color=_INK, fontsize=9)
     bar.outline.set_visible(False)
-    figure.tight_layout()
+    figure.set_layout_engine("tight")
     return _save(figure)
 
 
@@ -115,7 +119,9 @@ def _dress(axes: Axes, title: str) -> None:
 
 
 def _save(figure: Figure) -> bytes:
-    FigureCanvasAgg(figure)
     file = BytesIO()
-    figure.savefig(file, format="png", facecolor="white", metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # boxes stand for them
+        FigureCanvasAgg(figure)
+        figure.savefig(file, format="png", facecolor="white", metadata={"Software": None})
     return file.getvalue()

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from stemkit.errors import OptionError
 from stemkit.files import replace_file
 from stemkit.study.conditions import BAND_DB, GRADED
 from stemkit.study.leakage import FLOOR_DB
+from stemkit.study.names import escape_name
+from stemkit.study.output import EVERYTHING, LEAKAGE, PAGE, SDR, TABLE, writing_to
 from stemkit.study.pictures import draw_leakage, draw_sdr
 from stemkit.study.run import Study
 from stemkit.study.summary import (
@@ -48,23 +49,19 @@ def write_report(study: Study, folder: Path) -> list[Path]:
     """
     written = []
     for name, data in _make_files(study):
-        try:
+        with writing_to(folder / name):
             replace_file(folder / name, partial(Path.write_bytes, data=data))
-        except OSError as error:
-            raise OptionError(
-                f"can't write {folder / name}: {error.strerror or error}; choose another folder"
-            ) from error
         written.append(folder / name)
     return written
 
 
 def _make_files(study: Study) -> Iterator[tuple[str, bytes]]:
     summaries = summarize(study.scores)
-    yield "results.md", describe_study(study, summaries).encode()
-    yield "results.csv", _tabulate(study).encode()
-    yield "results.json", _list_all(study, summaries).encode()
-    yield "sdr.png", draw_sdr(summaries)
-    yield "leakage.png", draw_leakage(summaries)
+    yield PAGE, describe_study(study, summaries).encode()
+    yield TABLE, _tabulate(study).encode()
+    yield EVERYTHING, _list_all(study, summaries).encode()
+    yield SDR, draw_sdr(summaries)
+    yield LEAKAGE, draw_leakage(summaries)
 
 
 def describe_study(study: Study, summaries: Sequence[Summary]) -> str:
@@ -83,22 +80,22 @@ def describe_study(study: Study, summaries: Sequence[Summary]) -> str:
         own = {one.condition: one for one in summaries if one.model == model}
         lines += ["", f"## {model}", "", *_tabulate_sdr(own), "", *_tabulate_parts(own)]
     lines += ["", "## Leakage matrix", "", *_tabulate_matrix(summaries)]
-    lines += ["", "![SDR by condition](sdr.png)", "", "![Leakage](leakage.png)"]
+    lines += ["", f"![SDR by condition]({SDR})", "", f"![Leakage]({LEAKAGE})"]
     if study.left_out:
         lines += ["", "## Left out", ""]
         lines += [f"- {name}: {reason}" for name, reason in study.left_out.items()]
     if study.faults:
         lines += ["", "## Files that could not be used", ""]
-        lines += [f"- {path}: {reason}" for path, reason in sorted(study.faults.items())]
+        lines += [f"- {path}: {reason}" for path, reason in _list_faults(study).items()]
     return "\n".join(lines) + "\n"
 
 
 def _tabulate_sdr(summaries: dict[str, Summary]) -> Iterator[str]:
-    yield (
-        "| condition | “vocals” should hold | vocals: mix | SDR | gain | SI-SDR "
-        "| accompaniment: mix | SDR |"
-    )
-    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield _make_row(
+        "condition", "“vocals” should hold", "vocals: mix", "SDR", "gain", "SI-SDR",
+        "accompaniment: mix", "SDR",
+    )  # fmt: skip
+    yield _make_row("---", "---", *["---:"] * 6)
     for condition in GRADED:
         if one := summaries.get(condition.name):
             get = one.measures.get
@@ -107,29 +104,34 @@ def _tabulate_sdr(summaries: dict[str, Summary]) -> Iterator[str]:
                 _median(get("vocals_gain_db")), _median(get("vocals_si_sdr_db")),
                 _median(get("accompaniment_mix_sdr_db")), _quartiles(get("accompaniment_sdr_db")),
             )  # fmt: skip
-            yield f"| {condition.title} | {condition.target} | {' | '.join(cells)} |"
+            yield _make_row(condition.title, condition.target, *cells)
 
 
 def _tabulate_parts(summaries: dict[str, Summary]) -> Iterator[str]:
     shown = [(one, summaries[one.name]) for one in GRADED if one.name in summaries]
     parts = list(dict.fromkeys(part for _, summary in shown for part in summary.leakage_db))
-    yield f"| of its energy in “vocals”, dB | {' | '.join(parts)} |"
-    yield "| --- |" + " ---: |" * len(parts)
+    yield _make_row("of its energy in “vocals”, dB", *parts)
+    yield _make_row("---", *["---:"] * len(parts))
     for condition, summary in shown:
         cells = [_median(summary.leakage_db.get(part)) for part in parts]
-        yield f"| {condition.title} | {' | '.join(cells)} |"
+        yield _make_row(condition.title, *cells)
 
 
 def _tabulate_matrix(summaries: Sequence[Summary]) -> Iterator[str]:
     matrix = tabulate_leakage(summaries)
     models = list(next(iter(matrix.values()), {}))
     heads = [f"{model}, {how}" for model in models for how in ("alone", "with voice + band")]
-    yield f"| of its energy in “vocals”, dB | {' | '.join(heads)} |"
-    yield "| --- |" + " ---: |" * len(heads)
+    yield _make_row("of its energy in “vocals”, dB", *heads)
+    yield _make_row("---", *["---:"] * len(heads))
     for kind, row in matrix.items():
         levels = [level for leak in row.values() for level in (leak.alone_db, leak.mixed_db)]
         cells = ["" if level is None else format_level(level) for level in levels]
-        yield f"| {kind} | {' | '.join(cells)} |"
+        yield _make_row(kind, *cells)
+
+
+def _make_row(*cells: str) -> str:
+    escaped = (cell.replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(escaped)} |"
 
 
 def _median(spread: Spread | None) -> str:
@@ -159,6 +161,10 @@ def _tabulate(study: Study) -> str:
     return file.getvalue()
 
 
+def _list_faults(study: Study) -> dict[str, str]:
+    return {escape_name(path): escape_name(reason) for path, reason in sorted(study.faults.items())}
+
+
 def _list_all(study: Study, summaries: Sequence[Summary]) -> str:
     matrix = {
         kind: {model: dataclasses.asdict(leak) for model, leak in row.items()}
@@ -170,7 +176,7 @@ def _list_all(study: Study, summaries: Sequence[Summary]) -> str:
         "files": dict(study.files),
         "conditions": [dataclasses.asdict(one) for one in GRADED],
         "left_out": dict(study.left_out),
-        "faults": {str(path): reason for path, reason in study.faults.items()},
+        "faults": _list_faults(study),
         "summaries": [dataclasses.asdict(one) for one in summaries],
         "leakage": matrix,
         "examples": [dataclasses.asdict(score) for score in study.scores],

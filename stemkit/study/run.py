@@ -10,14 +10,15 @@ import numpy as np
 import soundfile
 from joblib import Parallel, delayed
 
-from stemkit.errors import EncodeError
 from stemkit.evaluation.metrics import measure_sdr, measure_si_sdr
 from stemkit.files import replace_file
 from stemkit.samples import Samples
 from stemkit.separation.separator import Separator
 from stemkit.study.conditions import Example, StudyOptions, build_examples, list_conditions
 from stemkit.study.leakage import measure_leakage
-from stemkit.study.material import SAMPLE_RATE, Excerpts, Material
+from stemkit.study.material import MIX, SAMPLE_RATE, Excerpts, Material
+from stemkit.study.names import escape_name
+from stemkit.study.output import writing_to
 
 HIGHEST_DB = 100.0
 """What is told of an estimate without any error."""
@@ -31,7 +32,8 @@ class Contender:
     guard: bool = False
 
     def __str__(self) -> str:
-        return f"{self.model}, guarded" if self.guard else self.model
+        name = escape_name(self.model)
+        return f"{name}, guarded" if self.guard else name
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def run_study(
     `jobs` processes do an example's number each, with models of their own. With `audio_folder`,
     mixes and estimates are kept there as wav. `progress` is told how many numbers of how many are
     done. Raises ModelError for a model that isn't there, and OptionError for one that gives no
-    vocals.
+    vocals, and for audio that can't be written.
     """
     for contender in contenders:
         _load(contender)
@@ -113,7 +115,7 @@ def _run_number(
     conditions, _ = list_conditions(material)
     scores = []
     for example in build_examples(conditions, excerpts, number):
-        sounds = {"mix": example.mix, **example.parts}
+        sounds = {MIX: example.mix, **example.parts}
         for contender in contenders:
             name, stems = str(contender), _load(contender).separate(example.mix, SAMPLE_RATE)
             vocals = stems["vocals"]
@@ -134,13 +136,15 @@ def _load(contender: Contender) -> Separator:
 def _explain_gaps(material: Material, scores: Sequence[Score]) -> dict[str, str]:
     """Return why there is no example of some conditions."""
     conditions, left_out = list_conditions(material)
-    made = {score.condition for score in scores}
     gaps = {name: f"no {kinds} in the material" for name, kinds in left_out.items()}
-    return gaps | {
-        one.name: f"no file of {', '.join(sorted(one.kinds))} could be used"
-        for one in conditions
-        if one.name not in made
-    }
+    heard = {part for score in scores for part in score.leakage_db}
+    for one in conditions:
+        kinds = one.kinds - heard
+        if kinds:
+            gaps[one.name] = f"no file of {', '.join(sorted(kinds))} could be used"
+        elif one.parts.keys() - heard:
+            gaps[one.name] = "only one file of speech could be used"
+    return gaps
 
 
 def score_example(model: str, example: Example, vocals: Samples, accompaniment: Samples) -> Score:
@@ -172,10 +176,8 @@ def _limit(score_db: float) -> float | None:
 def _write_sounds(folder: Path, sounds: Mapping[str, Samples]) -> None:
     for name, audio in sounds.items():
         path = folder / f"{Path(name).name}.wav"
-        try:
+        with writing_to(path):
             replace_file(path, functools.partial(_write_wav, audio))
-        except (OSError, soundfile.SoundFileError) as error:
-            raise EncodeError(f"can't write {path}: {error}") from error
 
 
 def _write_wav(audio: Samples, path: Path) -> None:

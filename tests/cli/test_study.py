@@ -1,6 +1,9 @@
 """The command with the model in the box, on two short examples of a small material."""
 
 import csv
+import json
+import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,12 @@ import soundfile
 from stemkit.cli.main import run
 from stemkit.separation.guard import guard_vocals
 from tests.study.making import make_material
+
+SHORT = ("--songs", "1", "--seconds", "1")
+
+
+def refuse_to_work(*arguments: object) -> None:
+    raise AssertionError("an example was made")
 
 
 @pytest.mark.slow
@@ -56,8 +65,146 @@ def test_a_folder_without_material_is_refused(
 def test_nothing_that_can_be_used_is_nothing_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "horn").mkdir()
-    (tmp_path / "horn" / "bad.wav").write_bytes(b"RIFF")
-    assert run(["study", str(tmp_path), "-o", str(tmp_path / "out"), "--songs", "1"]) == 3
+    material, results = tmp_path / "in", tmp_path / "out"
+    (material / "horn").mkdir(parents=True)
+    (material / "horn" / "bad.wav").write_bytes(b"RIFF")
+    assert run(["study", str(material), "-o", str(results), *SHORT]) == 3
     assert "bad.wav" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    assert not results.exists()
+
+
+@pytest.mark.parametrize(
+    ("taken", "said"),
+    [
+        ("", "can't write {0}: Not a directory"),
+        ("results.md/", "can't write {0}/results.md: Is a directory"),
+        ("leakage.png/", "can't write {0}/leakage.png: Is a directory"),
+        ("audio", "can't write {0}/audio: File exists"),
+    ],
+)
+def test_results_that_cannot_be_written_are_told_before_the_first_example(
+    taken: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stemkit.study.run._run_number", refuse_to_work)
+    material, results = make_material(tmp_path / "in", ("horn",)), tmp_path / "out"
+    if not taken:
+        results.write_text("")
+        results = results / "x"
+    elif taken.endswith("/"):
+        (results / taken).mkdir(parents=True)
+    else:
+        results.mkdir()
+        (results / taken).write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    assert run(["study", str(material), "-o", str(results), *SHORT, "--save-audio"]) == 2
+    assert capsys.readouterr().err == f"error: {said.format(results)}; choose another folder\n"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_audio_that_cannot_be_written_is_told_in_the_same_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    material, audio = make_material(tmp_path / "in", ("horn",)), tmp_path / "out" / "audio"
+    audio.mkdir(parents=True)
+    (audio / "alone-horn").write_text("")
+    options = ["-o", str(tmp_path / "out"), *SHORT, "--save-audio"]
+    assert run(["study", str(material), *options]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: can't write {audio / 'alone-horn'}/01/")
+    assert said.endswith(": Not a directory; choose another folder\n")
+
+
+@pytest.mark.parametrize("place", ["in", "in/out", "in/horn/out", "link/out"])
+def test_results_in_the_material_are_refused(
+    place: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stemkit.study.run._run_number", refuse_to_work)
+    material, results = make_material(tmp_path / "in", ("horn",)), tmp_path / place
+    (tmp_path / "link").symlink_to(material)
+    before = sorted(tmp_path.rglob("*"))
+    assert run(["study", str(material), "-o", str(results), *SHORT]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {results} is in the material, {material}")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_audio_in_the_material_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    material = make_material(tmp_path / "out" / "audio", ("horn",))
+    options = ["-o", str(tmp_path / "out"), *SHORT, "--save-audio"]
+    assert run(["study", str(material), *options]) == 2
+    assert f"{material} is in the material" in capsys.readouterr().err
+
+
+def test_one_speaker_is_not_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    material = make_material(tmp_path / "in", ("speech", "noise"))
+    (material / "speech" / "1.wav").rename(material / "speech" / "LICENSE")
+    (material / "speech" / "LICENSE").write_text("free")
+    assert run(["study", str(material), "-o", str(tmp_path / "out"), *SHORT]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert "left out two-speakers: only one file of speech could be used" in said
+    page = (tmp_path / "out" / "results.md").read_text()
+    assert "- two-speakers: only one file of speech could be used" in page
+
+
+def test_only_what_cannot_be_used_is_blamed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    material = make_material(tmp_path / "in", ("singing", "band"))
+    (material / "docs").mkdir()
+    (material / "docs" / "LICENSE").write_text("free")
+    assert run(["study", str(material), "-o", str(tmp_path / "out"), *SHORT]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert "left out alone-docs, with-docs: no file of docs could be used" in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files are UTF-16 there")
+def test_names_of_any_code_and_script_can_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    material, results = (
+        make_material(tmp_path / "in", ("singing", "band", "horn")),
+        tmp_path / "out",
+    )
+    (material / "horn").rename(material / os.fsdecode(b"fl\xfbte"))
+    for kind in ("日本", "a\nb|c", "$x$ $\\frac$"):
+        make_material(tmp_path / "more", ("drums",)).joinpath("drums").rename(material / kind)
+    (material / "band" / "0.wav").rename(material / "band" / os.fsdecode(b"b\xe4nd.wav"))
+    (material / "band" / os.fsdecode(b"caf\xe9.wav")).write_bytes(b"RIFF")
+    (material / "band" / os.fsdecode(b"caf\xe8.wav")).write_bytes(b"RIFF")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        arguments = ["study", str(material), "-o", str(results), *SHORT, "--save-audio"]
+        assert run([*arguments, "--songs", "4"]) == 1
+    assert not [one for one in caught if "font" in str(one.message)]
+    page = (results / "results.md").read_text()
+    table = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| ")]
+    assert {"| fl\\xfbte", "| 日本", "| a\\nb\\|c", "| $x$ $\\frac$"} <= set(table)
+    assert f"- {material}/band/caf\\xe9.wav: " in page
+    everything = json.loads((results / "results.json").read_text())
+    kinds = {"singing", "band", "fl\\xfbte", "日本", "a\\nb|c", "$x$ $\\frac$"}
+    assert everything["leakage"].keys() == everything["files"].keys() == kinds
+    names = {Path(path).name for path in everything["faults"]}
+    assert names == {"caf\\xe9.wav", "caf\\xe8.wav"}
+    rows = list(csv.DictReader((results / "results.csv").read_text().splitlines()))
+    assert "fl\\xfbte_in_vocals_db" in rows[0]
+    assert (results / "audio" / "with-fl\\xfbte" / "01" / "fl\\xfbte.wav").is_file()
+
+
+@pytest.mark.parametrize("name", ["mix", "speech-2"])
+def test_a_kind_of_a_name_that_is_taken_is_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    material = make_material(tmp_path / "in", ("speech", "horn"))
+    (material / "horn").rename(material / name)
+    assert run(["study", str(material), "-o", str(tmp_path / "out"), *SHORT]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {name!r} is not a kind's name")
+    assert said.endswith(f"; rename {material / name}\n")

@@ -1,10 +1,12 @@
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from stemkit.errors import OptionError
+from stemkit.audio.resample import resample
+from stemkit.errors import AudioError, OptionError
 from stemkit.samples import Samples
 from stemkit.study.conditions import (
     GRADED,
@@ -18,6 +20,7 @@ from stemkit.study.material import (
     cut_active,
     find_material,
     measure_active_power,
+    read_sound,
 )
 from tests.study.making import RATE, make_material, make_sound
 
@@ -137,6 +140,20 @@ def test_two_speakers_are_of_two_files(folder: Path) -> None:
     assert peak < 0.2 * np.sqrt((first @ first) * (second @ second))
 
 
+def test_the_second_speaker_is_never_the_first(tmp_path: Path) -> None:
+    (tmp_path / "speech").mkdir()
+    for hz in (300, 500):
+        tone = 0.1 * np.sin(2 * np.pi * hz * np.arange(2 * RATE) / RATE)
+        soundfile.write(tmp_path / "speech" / f"{hz}.wav", tone, RATE)
+    (tmp_path / "speech" / "400.wav").write_bytes(b"RIFF")
+    found = build(tmp_path, StudyOptions(songs=3, seconds=1))
+    for number in range(3):
+        voices = found["two-speakers", number].voices.values()
+        assert {np.abs(np.fft.rfft(audio[0])).argmax() for audio in voices} == {300, 500}
+    (tmp_path / "speech" / "300.wav").unlink()
+    assert build(tmp_path).keys() == {("alone-speech", 0), ("alone-speech", 1)}
+
+
 def test_a_missing_kind_leaves_out_its_conditions(tmp_path: Path) -> None:
     material = find_material(make_material(tmp_path, ("singing", "band", "speech")))
     conditions, left_out = list_conditions(material)
@@ -158,8 +175,8 @@ def test_a_file_that_cannot_be_used_gives_way_to_another(tmp_path: Path) -> None
     material = find_material(tmp_path)
     assert material.kinds == ("horn",)
     excerpts = Excerpts(material, 1, 1)
-    drawn = [excerpts.draw("horn", number) for number in range(4)]
-    assert all(sound is not None and sound.shape == (2, RATE) for sound in drawn)
+    drawn = [sound for number in range(4) for sound in excerpts.draw("horn", number)]
+    assert [sound.shape for sound in drawn] == 4 * [(2, RATE)]
     assert {path.name for path in excerpts.faults} == {"0.wav", "2.wav"}
     assert all(len(reason.splitlines()) == 1 for reason in excerpts.faults.values())
 
@@ -167,18 +184,57 @@ def test_a_file_that_cannot_be_used_gives_way_to_another(tmp_path: Path) -> None
 def test_no_usable_file_is_no_excerpt(tmp_path: Path) -> None:
     (tmp_path / "horn").mkdir()
     (tmp_path / "horn" / "0.wav").write_bytes(b"RIFF")
-    assert Excerpts(find_material(tmp_path), 1, 1).draw("horn", 0) is None
+    assert not list(Excerpts(find_material(tmp_path), 1, 1).draw("horn", 0))
 
 
 def test_material_of_any_rate_and_channels_is_brought_to_one(tmp_path: Path) -> None:
     (tmp_path / "horn").mkdir()
     tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(3 * 16000) / 16000)
     soundfile.write(tmp_path / "horn" / "mono.flac", tone, 16000)
-    drawn = Excerpts(find_material(tmp_path), 1, 1).draw("horn", 0)
-    assert drawn is not None
+    (drawn,) = Excerpts(find_material(tmp_path), 1, 1).draw("horn", 0)
     assert np.array_equal(drawn[0], drawn[1])
     loudest_hz = np.abs(np.fft.rfft(drawn[0] * np.hanning(RATE))).argmax()
     assert loudest_hz == 440
+
+
+def test_a_long_file_takes_little_more_than_its_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 300
+    monkeypatch.setattr("stemkit.study.material._LONGEST_SECONDS", seconds)
+    sound = np.tile(make_sound("horn", 1, 0), (seconds, 1))
+    soundfile.write(tmp_path / "long.wav", sound, RATE, "PCM_16")
+    tracemalloc.start()
+    try:
+        audio = read_sound(tmp_path / "long.wav")
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert audio.shape == (2, seconds * RATE)
+    assert peak_bytes < 1.8 * audio.nbytes
+
+
+@pytest.mark.parametrize("rate", [16000, RATE])
+def test_a_file_is_read_as_if_at_once(rate: int, tmp_path: Path) -> None:
+    sound = make_sound("horn", 4, 0)
+    soundfile.write(tmp_path / "horn.wav", sound, rate, "FLOAT")
+    expected = resample(sound.T.astype(np.float32), rate, RATE)
+    np.testing.assert_array_equal(read_sound(tmp_path / "horn.wav"), expected)
+
+
+def test_what_is_no_number_is_no_sound(tmp_path: Path) -> None:
+    sound = make_sound("horn", 4, 0)
+    sound[-1] = np.nan
+    soundfile.write(tmp_path / "horn.wav", sound, RATE, "FLOAT")
+    with pytest.raises(AudioError, match="holds NaN"):
+        read_sound(tmp_path / "horn.wav")
+
+
+@pytest.mark.parametrize("seconds", [59.9, 60, 61])
+def test_power_is_that_of_all_frames_however_long(seconds: float) -> None:
+    sound = make_sound("horn", seconds, 0).T.astype(np.float32)
+    sound[:, -RATE // 2 :] *= 10
+    assert measure_active_power(sound) == pytest.approx(np.square(sound).mean(), rel=1e-3)
 
 
 @pytest.mark.parametrize("frames", [1, RATE - 1, RATE, RATE + 1])

@@ -1,0 +1,52 @@
+"""The folder that a study is written to, and whether it can be."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import soundfile
+
+from stemkit.errors import OptionError
+
+PAGE, TABLE, EVERYTHING = "results.md", "results.csv", "results.json"
+SDR, LEAKAGE = "sdr.png", "leakage.png"
+AUDIO = "audio"
+"""What is in the folder: files, and a folder of sounds."""
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Raise OptionError for what goes wrong in writing."""
+    try:
+        yield
+    except (OSError, soundfile.SoundFileError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OptionError(f"can't write {path}: {reason}; choose another folder") from error
+
+
+def check_output(folder: Path, material: Path, *, with_audio: bool) -> None:
+    """Raise OptionError where a study of `material` can't go into `folder`; leave nothing there."""
+    for place in (folder, folder / AUDIO) if with_audio else (folder,):
+        if place.resolve().is_relative_to(material.resolve()):
+            raise OptionError(
+                f"{place} is in the material, {material}, and would be taken for a part of it; "
+                "choose another folder"
+            )
+        with writing_to(place):
+            _try_folder(place)
+    for name in (PAGE, TABLE, EVERYTHING, SDR, LEAKAGE):
+        with writing_to(folder / name):
+            if (folder / name).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+
+
+def _try_folder(folder: Path) -> None:
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    TemporaryFile(dir=folder).close()
+    with suppress(OSError):  # another study may have begun to write there
+        for path in missing:
+            path.rmdir()
