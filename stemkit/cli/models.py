@@ -101,8 +101,7 @@ def add(file: Path, architecture: str | None, sources: str | None, name: str | N
     from stemkit.weights.add import AddOptions, add_model
     from stemkit.weights.cache import weights_path
 
-    if file.suffix != ".safetensors":
-        _require_description(architecture, sources)
+    _check_description(file, architecture, sources)
     names = tuple(part.strip() for part in sources.split(",")) if sources else None
     card = add_model(file, AddOptions(architecture, names, name))
     click.echo(f"{card.name}: added ({', '.join(card.sources)}): {weights_path(card)}")
@@ -137,15 +136,15 @@ def _verify_one(name: str, *, named: bool) -> bool:
     return True
 
 
-def _require_description(architecture: str | None, sources: str | None) -> None:
-    from stemkit.nn.config import ARCHITECTURES
+def _check_description(file: Path, architecture: str | None, sources: str | None) -> None:
+    from stemkit.nn.config import ARCHITECTURES, is_own_format
 
-    known = ", ".join(ARCHITECTURES)
-    if architecture is None:
+    known, own_format = ", ".join(ARCHITECTURES), is_own_format(file)
+    if architecture is None and not own_format:
         raise click.UsageError(f"Missing option '--architecture'; choose one of: {known}")
-    if architecture not in ARCHITECTURES:
+    if architecture is not None and architecture not in ARCHITECTURES:
         raise click.UsageError(f"no architecture {architecture!r}; choose one of: {known}")
-    if sources is None:
+    if sources is None and not own_format:
         raise click.UsageError("Missing option '--sources', such as: --sources vocals")
 
 

@@ -8,6 +8,8 @@ from types import FrameType
 
 import click
 
+from stemkit.errors import OptionError
+
 
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
@@ -22,11 +24,19 @@ def train(config: Path, init: str | None) -> None:
     """
     from stemkit.training.config import load_config
     from stemkit.training.loop import train as train_network
+    from stemkit.training.trainee import STATE
 
+    loaded = load_config(config, init)
+    if init and (loaded.output / STATE).exists():
+        raise OptionError(
+            f"{loaded.output} has a training that goes on, too late for --init; choose another "
+            f"output, or remove it"
+        )
     with _stop_on_signals() as is_stopped:
-        for said in train_network(load_config(config, init), is_stopped):
+        said: object = ""
+        for said in train_network(loaded, is_stopped):
             click.echo(str(said), err=isinstance(said, str))
-        if is_stopped():
+        if is_stopped() and isinstance(said, str):  # and not with the report of the last step
             raise KeyboardInterrupt
 
 

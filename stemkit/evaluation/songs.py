@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -82,7 +82,7 @@ def find_songs(folder: Path, *, with_musdb: bool = False) -> tuple[list[Song], l
     folder = Path(os.path.normpath(folder))  # as the paths of recorded stems are
     songs, faults, taken = _find_recorded(folder)
     found = _Found()
-    for path in _walk(folder, taken):
+    for path in walk_files(folder, taken):
         place = path.relative_to(folder)
         if with_musdb and path.name.lower().endswith(MUSDB_SUFFIX):
             title = path.name[: -len(MUSDB_SUFFIX)]
@@ -130,12 +130,15 @@ def _make_song(folder: Path, track: Track) -> Song:
     return Song(key, stems, mix, make_key([*folders, PurePath(name).stem]))
 
 
-def _walk(folder: Path, taken: set[Path]) -> Iterator[Path]:
-    """Yield the files that aren't in or below the folders of recorded songs."""
+def walk_files(folder: Path, left_out: Collection[Path] = ()) -> Iterator[Path]:
+    """Yield the files that aren't in or below folders that are left out or hidden.
+
+    Links are followed; a folder that is linked twice, or in a circle, is taken once.
+    """
     seen = set()
     for top, folders, names in os.walk(folder, followlinks=True):
         place, real = Path(top), os.path.realpath(top)
-        if place in taken or real in seen:
+        if place in left_out or real in seen:
             folders.clear()
             continue
         seen.add(real)

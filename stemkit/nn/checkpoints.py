@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from stemkit.errors import CheckpointError
 from stemkit.files import replace_file
 from stemkit.nn.bytesep import name_in_bytesep, read_bytesep
-from stemkit.nn.config import ARCHITECTURES, NetworkConfig, parse_config
+from stemkit.nn.config import ARCHITECTURES, NetworkConfig, is_own_format, parse_config
 from stemkit.nn.resunet import ResUNet
 from stemkit.nn.rounding import restore_weights, round_weights
 
@@ -27,12 +28,15 @@ def load_checkpoint(
     """Return the network of a checkpoint, in float32 and evaluation mode.
 
     A `.safetensors` of ours knows what it is. A `.pth` of bytesep needs the `architecture` (a key
-    of ARCHITECTURES) and its `sources`. Raises CheckpointError for a file that can't be read, and
-    for a key that is missing, unexpected or of another shape, which it names as the file does.
+    of ARCHITECTURES) and its `sources`. Raises CheckpointError for a file that can't be read or
+    that contradicts these two, and for a key that is missing, unexpected, of another shape or not
+    finite, which it names as the file does.
     """
-    if path.suffix == ".safetensors":
+    if is_own_format(path):
         config, weights = _read_safetensors(path)
-        return _fill(path, config, weights, lambda name: name)
+        network = _fill(path, config, weights, lambda name: name)
+        _check_description(path, config, architecture, sources)
+        return network
     config = _choose_config(path, architecture, sources)
     return _fill(path, config, read_bytesep(path), lambda name: name_in_bytesep(name, config))
 
@@ -85,6 +89,21 @@ def _choose_config(
     return dataclasses.replace(config, sources=sources) if sources else config
 
 
+def _check_description(
+    path: Path, own: NetworkConfig, architecture: str | None, sources: tuple[str, ...] | None
+) -> None:
+    """Raise CheckpointError where a file's own config isn't what was said of it."""
+    if sources and sources != own.sources:
+        raise CheckpointError(f"{path} gives {', '.join(own.sources)}, not {', '.join(sources)}")
+    if architecture is None:
+        return
+    for name, said in _choose_config(path, architecture, own.sources).to_dict().items():
+        if getattr(own, name) != said:
+            raise CheckpointError(
+                f"{path} isn't a {architecture}: its {name} is {getattr(own, name)!r}, not {said!r}"
+            )
+
+
 def _fill(
     path: Path, config: NetworkConfig, found: dict[str, Tensor], rename: Callable[[str], str]
 ) -> ResUNet:
@@ -97,8 +116,16 @@ def _fill(
     found = {key: torch.zeros((), dtype=torch.long) for key in counters} | found
     _check_keys(path, {theirs[name]: value.shape for name, value in expected.items()}, found)
     weights = {name: found[theirs[name]].to(value.dtype) for name, value in expected.items()}
+    for name, value in weights.items():
+        if not _is_finite(value):
+            raise CheckpointError(f"{path}: key {theirs[name]!r} holds NaN or infinite numbers")
     network.load_state_dict(weights, assign=True)
     return network.eval()
+
+
+def _is_finite(weight: Tensor) -> bool:
+    # aminmax hands a NaN on; isfinite of each number takes five times as long
+    return all(map(math.isfinite, weight.aminmax()))
 
 
 def _check_keys(path: Path, shapes: dict[str, torch.Size], found: dict[str, Tensor]) -> None:

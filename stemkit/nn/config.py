@@ -2,11 +2,15 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pydantic
 
 from stemkit.errors import CheckpointError
+
+OWN_SUFFIX = ".safetensors"
+"""The end of the names of our own checkpoints, which carry their config."""
 
 # Least and most of each size: a file that lies can't ask for all memory or for ever.
 _LIMITS = {
@@ -149,3 +153,8 @@ ARCHITECTURES: dict[str, NetworkConfig] = {
         residual_magnitude="linear",
     ),
 }
+
+
+def is_own_format(path: Path) -> bool:
+    """Return whether a file is named as stemkit's own checkpoints, which carry their config."""
+    return path.suffix.lower() == OWN_SUFFIX

@@ -168,10 +168,15 @@ class Engine:
                 sources[vocals] = guard_vocals(segment, sources[vocals], self.sample_rate)
         return found
 
-    def separate(self, mix: Samples, sample_rate: int) -> Stems:
-        """Return the stems of a whole song, each of the shape of `mix`, (channels, frames)."""
+    def separate(
+        self, mix: Samples, sample_rate: int, check: Callable[[], None] = lambda: None
+    ) -> Stems:
+        """Return the stems of a whole song, each of the shape of `mix`, (channels, frames).
+
+        See `separate_blocks` for `check`.
+        """
         nothing = dict.fromkeys(self.stems, mix[:, :0])
-        parts = [nothing, *self.separate_blocks([mix], sample_rate)]
+        parts = [nothing, *self.separate_blocks([mix], sample_rate, check)]
         return {stem: np.concatenate([p[stem] for p in parts], axis=1) for stem in self.stems}
 
     def separate_blocks(

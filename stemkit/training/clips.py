@@ -11,28 +11,39 @@ import numpy as np
 import soxr
 
 from stemkit.audio.complaints import reading
-from stemkit.errors import TrainingError
+from stemkit.errors import AudioError, TrainingError
 from stemkit.evaluation.reading import read_sound
 from stemkit.evaluation.songs import Sound
 from stemkit.files import replace_file
 from stemkit.samples import Samples
 
+_QUIETEST = 0.01  # peak, with 8 of the 16 bits
 FLOOR_DB = -75.0  # a bin this far below the loudest one counts as empty
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One decoded file: int16 of shape (frames, channels), and the highest frequency it holds."""
+    """One decoded file: int16 of shape (frames, channels), and the highest frequency it holds.
+
+    Full scale of the integers is `scale`, for files of floats may be louder, or very quiet.
+    """
 
     path: Path
     frames: int
     bandwidth_hz: float
+    scale: float = 1.0
 
     def read(self, start: int, frames: int) -> Samples:
-        """Return an excerpt, (2, frames), silent beyond the end."""
-        data = np.load(self.path, mmap_mode="r")[start : start + frames]
+        """Return an excerpt, (2, frames), silent beyond the end.
+
+        Raises TrainingError where the cache has lost it.
+        """
+        try:
+            data = np.load(self.path, mmap_mode="r")[start : start + frames]
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{self.path} can't be read any more: {error}") from error
         excerpt = np.zeros((2, frames), dtype=np.float32)
-        excerpt[:, : len(data)] = np.asarray(data, dtype=np.float32).T / 32768
+        excerpt[:, : len(data)] = np.asarray(data, dtype=np.float32).T * (self.scale / 32768)
         return excerpt
 
 
@@ -54,22 +65,43 @@ class ClipCache:
         stamp = f"{sound}:{state.st_size}:{state.st_mtime_ns}:{self.sample_rate}"
         name = hashlib.sha256(stamp.encode()).hexdigest()[:24]
         data, facts = self.folder / f"{name}.npy", self.folder / f"{name}.json"
-        if not facts.exists():
-            self._write(sound, data, facts)
-        found = json.loads(facts.read_text())
-        return Clip(data, int(found["frames"]), float(found["bandwidth_hz"]))
+        found = _read_facts(facts) if data.exists() else None
+        if found is None:
+            found = self._write(sound, data, facts)
+        if not found["frames"]:
+            raise AudioError("it has no audio")
+        return Clip(data, int(found["frames"]), found["bandwidth_hz"], found["scale"])
 
-    def _write(self, sound: Sound, data: Path, facts: Path) -> None:
+    def _write(self, sound: Sound, data: Path, facts: Path) -> dict[str, float]:
         samples, rate = read_sound(sound)
-        audio = soxr.resample(samples[:2].T, rate, self.sample_rate)  # (frames, channels)
+        if len(samples) > 2:
+            raise AudioError(f"it has {len(samples)} channels; make it mono or stereo")
+        audio = soxr.resample(samples.T, rate, self.sample_rate)  # (frames, channels)
         mono = audio.shape[1] == 1 or np.array_equal(audio[:, 0], audio[:, 1])
         audio = audio[:, :1] if mono else audio
-        rounded = np.clip(np.rint(audio * 32768), -32768, 32767).astype(np.int16)
+        scale = _choose_scale(float(np.abs(audio).max(initial=0)))
+        rounded = np.clip(np.rint(audio * (32768 / scale)), -32768, 32767).astype(np.int16)
         bandwidth_hz = measure_bandwidth(audio.T, self.sample_rate)
-        text = json.dumps({"frames": len(audio), "bandwidth_hz": bandwidth_hz})
+        found = {"frames": len(audio), "bandwidth_hz": bandwidth_hz, "scale": scale}
         with writing(self.folder):
             replace_file(data, lambda temporary: _save_array(temporary, rounded))
-            replace_file(facts, lambda temporary: temporary.write_text(text))
+            replace_file(facts, lambda temporary: temporary.write_text(json.dumps(found)))
+        return found
+
+
+def _choose_scale(peak: float) -> float:
+    """Return 1 where 16 bits hold a signal of this peak well, and the peak where they don't."""
+    return 1.0 if _QUIETEST <= peak <= 1 or not peak else peak
+
+
+def _read_facts(path: Path) -> dict[str, float] | None:
+    try:
+        found = json.loads(path.read_bytes())
+        return {name: float(found[name]) for name in ("frames", "bandwidth_hz")} | {
+            "scale": float(found.get("scale", 1))
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 @contextmanager

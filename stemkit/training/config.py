@@ -19,7 +19,7 @@ from stemkit.nn.config import ARCHITECTURES, NetworkConfig, parse_config
 from stemkit.weights.registry import SourceName
 from stemkit.weights.sources import as_path
 
-VOCALS, ACCOMPANIMENT = "vocals", "accompaniment"
+VOCALS, ACCOMPANIMENT, REST = "vocals", "accompaniment", "rest"
 
 
 def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -38,7 +38,9 @@ FactorRange = Annotated[tuple[Factor, Factor], AfterValidator(_check_order)]
 class Table(BaseModel):
     """A table of the file: no key that isn't known, no change after it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Pool(Table):
@@ -216,7 +218,7 @@ class TrainingConfig(Table):
     ema_decay: float = Field(default=0.999, ge=0, lt=1)
     """Of the average that is the result; 0 is no average but the network itself."""
 
-    gradient_norm: float = Field(default=5, gt=0)
+    gradient_norm: float = Field(default=5, gt=0, allow_inf_nan=True)
     """Longer gradients are made this long; inf leaves them."""
 
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -229,7 +231,7 @@ class TrainingConfig(Table):
     log_steps: int = Field(default=20, ge=1)
     validate_minutes: float = Field(default=10, gt=0)
     save_minutes: float = Field(default=3, gt=0)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
 
     def network_config(self) -> NetworkConfig:
         """Return what is trained; raises CheckpointError for what no network can be."""
@@ -248,7 +250,20 @@ class TrainingConfig(Table):
             raise ValueError("give a [[pool]] for each source, or [[songs]]")
         if self.mixing.unsplit > 0:
             _check_unsplit(self)
+        _check_mixing(self)
         return self
+
+
+def _check_mixing(config: TrainingConfig) -> None:
+    """Raise ValueError for a table of [mixing.sources] that is of no source."""
+    known = {*config.sources, *(pool.source for pool in config.pool)}
+    known |= {VOCALS, ACCOMPANIMENT, REST} if config.songs else set()
+    for name in config.mixing.sources:
+        if name not in known:
+            raise ValueError(
+                f"mixing.sources has {name!r}, which nothing is called; choose of: "
+                f"{', '.join(sorted(known))}"
+            )
 
 
 def _check_unsplit(config: TrainingConfig) -> None:

@@ -51,6 +51,10 @@ class TrainingLog:
                 values = (getattr(line, name) for name in FIELDS)
                 writer.writerow((*values, *(line.scores.get(stem) for stem in self._stems)))
 
+    def has_scores(self, step: int) -> bool:
+        """Return whether it has a validation after this step."""
+        return any(line.scores and line.step == step for line in read_log(self.path))
+
     def draw(self) -> None:
         """Draw log.png anew."""
         from stemkit.training.curves import draw_curves
@@ -63,9 +67,9 @@ class TrainingLog:
 
 def read_log(path: Path) -> list[Line]:
     """Return the lines of a log; none where there is no file, and not one that was cut."""
-    if not path.exists():
+    if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         rows = list(csv.DictReader(file))
     return [line for row in rows if (line := _parse(row)) is not None]
 

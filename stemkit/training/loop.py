@@ -5,15 +5,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from stemkit.errors import TrainingError
-from stemkit.files import keep_others_out
+from stemkit.files import PARTIAL_PATTERN, keep_others_out
 from stemkit.separation.device import round_nothing
 from stemkit.separation.memory import keep_freed_memory
-from stemkit.training.batches import open_batches
+from stemkit.training.batches import Failure, explaining_lost_workers, open_batches
 from stemkit.training.clips import ClipCache
 from stemkit.training.config import TrainingConfig
 from stemkit.training.log import Line, TrainingLog
@@ -41,6 +42,7 @@ from stemkit.training.trainee import (
 )
 from stemkit.training.validation import (
     SongScore,
+    StoppedError,
     name_scores,
     open_validation,
     score_songs,
@@ -112,11 +114,13 @@ def train(
     if is_new:
         _check_start(config)
     with keep_others_out(config.output, LOCK) if ranks.leads else nullcontext():
+        if ranks.leads:
+            _remove_leavings(config.output)
         if is_new:
             yield f"decoding all audio into {cache.folder} first, which is done once"
         material = open_material(config, cache) if ranks.local == 0 else None
         songs = open_validation(config, cache) if ranks.leads else Opened()
-        with join_ranks(ranks, device):
+        with join_ranks(ranks, device), explaining_lost_workers():
             material = material or open_material(config, cache)  # what others have decoded by now
             trainee = start_trainee(config, device, ranks)
             dtype = choose_dtype(config, device)
@@ -135,6 +139,12 @@ def train(
                     pass
 
 
+def _remove_leavings(folder: Path) -> None:
+    """Remove what was being written when a training was killed, which can be large."""
+    for path in folder.glob(PARTIAL_PATTERN):
+        path.unlink(missing_ok=True)
+
+
 def _check_start(config: TrainingConfig) -> None:
     """Raise what would be raised after the decoding, which takes long."""
     folders = [
@@ -150,12 +160,15 @@ def _lead(run: _Run, material: Material, songs: tuple[StemSong, ...]) -> Iterato
     """Let the run go, and do what only the first process does."""
     config, trainee = run.config, run.trainee
     log = TrainingLog(config.output, name_scores(config.sources), trainee.step)
+    is_scored = not songs or log.has_scores(trainee.step)
     if _is_over(run):
         yield f"step {trainee.step} was the last; for more, raise hours or max_steps"
+        if not is_scored:  # it was stopped then
+            yield _report(run, log, [], songs)
         return
     if trainee.step:
         yield f"going on from step {trainee.step}"
-    elif config.init is not None:
+    elif config.init is not None and not is_scored:
         yield _report(run, log, [], songs)
     saved = reported = trainee.seconds
     losses: list[float] = []
@@ -173,6 +186,8 @@ def _lead(run: _Run, material: Material, songs: tuple[StemSong, ...]) -> Iterato
             reported = trainee.seconds
             yield _report(run, log, losses, songs)
             losses = []
+    if trainee.unlogged and not stopped:
+        _log_steps(run, log)
     save_trainee(trainee, config)
     if stopped:
         yield f"stopped after step {trainee.step}, which is saved; run it again to go on"
@@ -186,6 +201,8 @@ def _go(run: _Run, material: Material) -> Iterator[_Step]:
         return
     began = time.perf_counter()
     for batch in open_batches(run.config, material, run.ranks, run.trainee.examples, run.device):
+        if isinstance(batch, Failure):
+            raise TrainingError(f"{batch.reason}; run it again to go on from the last state")
         step = _take_step(run, batch, began)
         yield step
         if step.stopped or _is_over(run):
@@ -250,9 +267,12 @@ def _log_steps(run: _Run, log: TrainingLog) -> None:
 
 def _report(
     run: _Run, log: TrainingLog, losses: list[float], songs: tuple[StemSong, ...]
-) -> Report:
+) -> Report | str:
     trainee = run.trainee
-    scores = tuple(score_songs(trainee.average, songs, run.device))
+    try:
+        scores = tuple(score_songs(trainee.average, songs, run.device, run.is_stopped))
+    except StoppedError:
+        return f"stopped in the validation after step {trainee.step}; run it again to go on"
     rate = _read_rate(trainee)
     loss = sum(losses) / len(losses) if losses else None
     report = Report(trainee.step, trainee.seconds, rate, loss, scores)

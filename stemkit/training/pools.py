@@ -14,12 +14,10 @@ from joblib import Parallel, cpu_count, delayed
 from stemkit.audio.sniff import claims_audio
 from stemkit.errors import AudioError, TrainingError
 from stemkit.evaluation.musdb import require_ffmpeg
-from stemkit.evaluation.songs import Song, Sound, find_songs
+from stemkit.evaluation.songs import Song, Sound, find_songs, walk_files
 from stemkit.samples import Samples
 from stemkit.training.clips import Clip, ClipCache
-from stemkit.training.config import ACCOMPANIMENT, VOCALS, Pool, Songs
-
-REST = "rest"
+from stemkit.training.config import ACCOMPANIMENT, REST, VOCALS, Pool, Songs
 
 Item = TypeVar("Item")
 Opening = TypeVar("Opening")
@@ -124,16 +122,20 @@ def open_pool(pool: Pool, cache: ClipCache) -> Opened:
 
     Raises TrainingError for a folder that isn't there or holds no audio.
     """
-    paths = list(_find_files(pool))
+    found = list(_find_files(pool))
+    paths = [path for path in found if not _is_excluded(path, pool.exclude)]
     clips = _open_all(paths, lambda path: cache.decode(Sound(path)))
     takes, left_out = [], []
     for path, clip in zip(paths, clips, strict=True):
         if isinstance(clip, AudioError):
             left_out.append(f"left out {path}: {clip}")
+        elif not clip.bandwidth_hz:
+            left_out.append(f"left out {path}: it is silent")
         else:
             takes.append(Take((clip,), math.inf if pool.full_band else clip.bandwidth_hz))
     if not takes:
-        raise TrainingError(_say_empty("audio", pool.folders, left_out))
+        excluded = len(found) - len(paths)
+        raise TrainingError(_say_empty("audio", pool.folders, left_out, excluded))
     return Opened(tuple(takes), left_out=tuple(left_out))
 
 
@@ -142,13 +144,14 @@ def open_songs(songs: Songs, parts: tuple[str, ...], cache: ClipCache) -> Opened
 
     Raises TrainingError for a folder that isn't there or has no song with any of them.
     """
-    opened, left_out = [], []
+    opened, left_out, excluded = [], [], 0
     for folder in songs.folders:
         found, faults = find_songs(require_folder(folder), with_musdb=True)
         left_out += [f"left out {path}: {why}" for path, why in faults]
         if any(stem.stream is not None for song in found for stem in song.stems.values()):
             require_ffmpeg(f"{folder} has .stem.mp4 files, and reading them takes")
         kept = [song for song in found if not _is_excluded(PurePath(*song.key), songs.exclude)]
+        excluded += len(found) - len(kept)
         stems = _open_all(kept, lambda song: _open_parts(song, parts, cache))
         for song, takes in zip(kept, stems, strict=True):
             if isinstance(takes, AudioError):
@@ -156,7 +159,7 @@ def open_songs(songs: Songs, parts: tuple[str, ...], cache: ClipCache) -> Opened
             elif takes:
                 opened.append(StemSong(song.title, takes))
     if not opened:
-        raise TrainingError(_say_empty("song with stems", songs.folders, left_out))
+        raise TrainingError(_say_empty("song with stems", songs.folders, left_out, excluded))
     return Opened(songs=tuple(opened), left_out=tuple(left_out))
 
 
@@ -200,24 +203,34 @@ def _open_parts(song: Song, parts: tuple[str, ...], cache: ClipCache) -> dict[st
 def _open_all(
     items: Sequence[Item], open_one: Callable[[Item], Opening]
 ) -> list[Opening | AudioError]:
-    """Return each item opened, or why it can't be, by a thread for each core."""
+    """Return each item opened, or why it can't be, by a thread for each core.
+
+    What isn't the fault of an item is raised once no thread is at work any more.
+    """
+    faults: list[TrainingError] = []
 
     def attempt(item: Item) -> Opening | AudioError:
         try:
+            if faults:
+                raise AudioError("others couldn't be kept")
             return open_one(item)
         except AudioError as error:
             return error
+        except TrainingError as error:
+            faults.append(error)
+            return AudioError(str(error))
 
     parallel = Parallel(n_jobs=cpu_count(), prefer="threads")
-    return list(parallel(delayed(attempt)(item) for item in items))
+    opened = list(parallel(delayed(attempt)(item) for item in items))
+    if faults:
+        raise faults[0]
+    return opened
 
 
 def _find_files(pool: Pool) -> Iterator[Path]:
+    """Yield the audio of a pool; hidden folders are left out, and links followed."""
     for folder in pool.folders:
-        for path in sorted(require_folder(folder).rglob("*")):
-            hidden = path.name.startswith(".")
-            if claims_audio(path) and not hidden and not _is_excluded(path, pool.exclude):
-                yield path
+        yield from filter(claims_audio, sorted(walk_files(require_folder(folder))))
 
 
 def require_folder(folder: Path) -> Path:
@@ -231,7 +244,9 @@ def _is_excluded(path: PurePath, patterns: list[str]) -> bool:
     return any(path.match(pattern) for pattern in patterns)
 
 
-def _say_empty(what: str, folders: list[Path], left_out: list[str]) -> str:
+def _say_empty(what: str, folders: list[Path], left_out: list[str], excluded: int) -> str:
     places = ", ".join(str(folder) for folder in folders)
+    if excluded and not left_out:
+        return f"no {what} in {places} but what `exclude` leaves out"
     reason = f"; the first of {len(left_out)} that can't be used: {left_out[0]}" if left_out else ""
     return f"no {what} in {places}{reason}"

@@ -1,6 +1,6 @@
 """How far a network has come: SDR over songs whose stems are known."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -45,18 +45,38 @@ def open_validation(config: TrainingConfig, cache: ClipCache) -> Opened:
             f"no song in {config.validation} has {' and '.join(config.sources)}; each is a folder "
             f"with a file for each stem"
         )
-    return Opened(songs=whole, left_out=opened.left_out)
+    lacking = (
+        f"left out the song {song.name}: it has no {' and '.join(missing)}"
+        for song in opened.songs
+        if (missing := [one for one in config.sources if one not in song.parts])
+    )
+    return Opened(songs=whole, left_out=(*opened.left_out, *lacking))
+
+
+class StoppedError(Exception):
+    """Raised in the middle of a validation once the training is to stop."""
 
 
 def score_songs(
-    network: ResUNet, songs: Sequence[StemSong], device: torch.device
+    network: ResUNet,
+    songs: Sequence[StemSong],
+    device: torch.device,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> list[SongScore]:
-    """Separate each song in segments, as `stemkit separate` does, and score it."""
+    """Separate each song in segments, as `stemkit separate` does, and score it.
+
+    Raises StoppedError, between two segments, once `is_stopped` returns true.
+    """
     if not songs:
         return []
+
+    def check() -> None:
+        if is_stopped():
+            raise StoppedError
+
     name: DeviceName = "cuda" if device.type == "cuda" else "cpu"
     engine = Engine(network, EngineOptions(device=name, precision="float32"))
-    return [_score_song(engine, song) for song in songs]
+    return [_score_song(engine, song, check) for song in songs]
 
 
 def take_medians(scores: Sequence[SongScore]) -> dict[str, float]:
@@ -68,10 +88,11 @@ def take_medians(scores: Sequence[SongScore]) -> dict[str, float]:
     }
 
 
-def _score_song(engine: Engine, song: StemSong) -> SongScore:
+def _score_song(engine: Engine, song: StemSong, check: Callable[[], None]) -> SongScore:
     sounds = song.read(song.parts, 0, song.frames)
     references, mix = dict(zip(song.parts, sounds, strict=True)), sounds.sum(axis=0)
-    estimates = engine.separate(mix, engine.sample_rate)
+    check()
+    estimates = engine.separate(mix, engine.sample_rate, check)
     scores = {
         stem: measure_sdr(references[stem], estimate)
         for stem, estimate in estimates.items()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stemkit.errors import CheckpointError, ModelError, OptionError
 from stemkit.files import replace_file
+from stemkit.nn.config import OWN_SUFFIX, is_own_format
 from stemkit.weights.cache import expected_hash, hash_file, weights_path
 from stemkit.weights.folders import models_folder
 from stemkit.weights.registry import (
@@ -31,8 +32,9 @@ class AddOptions:
 def add_model(path: Path, options: AddOptions) -> ModelCard:
     """Copy a checkpoint into the models folder and write its card, once it is known to load.
 
-    Raises CheckpointError where the file doesn't fill the architecture key by key, OptionError
-    for a name that can't be or is taken, and ModelError where the folder can't be written.
+    Raises CheckpointError where the file doesn't fill the architecture key by key or contradicts
+    the options, OptionError for a name that can't be or is taken, and ModelError where the folder
+    can't be written.
     """
     name = _choose_name(path, options)
     try:
@@ -44,13 +46,20 @@ def add_model(path: Path, options: AddOptions) -> ModelCard:
 
 
 def _choose_name(path: Path, options: AddOptions) -> str:
-    name = check_model_name(
-        options.name or re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("._-")
-    )
+    name = _name_after(path) if options.name is None else check_model_name(options.name)
     taken = {other.casefold() for other in list_model_names()}
     if name.casefold() in taken:
         raise OptionError(f"a model is already named {name!r}; choose another with --name")
     return name
+
+
+def _name_after(path: Path) -> str:
+    try:
+        return check_model_name(re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("._-"))
+    except OptionError as error:
+        raise OptionError(
+            f"no model can be named after {path.name!r}; choose a name with --name"
+        ) from error
 
 
 def _make_card(path: Path, name: str, options: AddOptions) -> ModelCard:
@@ -61,18 +70,14 @@ def _make_card(path: Path, name: str, options: AddOptions) -> ModelCard:
         check_source_name(source)
     digest = hash_file(path)
     network = load_checkpoint(path, options.architecture, options.sources)
-    if options.sources and network.config.sources != options.sources:
-        raise CheckpointError(
-            f"{path} gives {', '.join(network.config.sources)}, not {', '.join(options.sources)}"
-        )
-    own_format = path.suffix == ".safetensors"
+    own_format = is_own_format(path)
     return ModelCard(
         name=name,
         summary="Added by the user.",
         architecture=None if own_format else options.architecture,
         sources=network.config.sources,
         weights=WeightsFile(
-            file=f"{name}.safetensors" if own_format else f"{name}.pth",
+            file=f"{name}{OWN_SUFFIX}" if own_format else f"{name}.pth",
             size=path.stat().st_size,
             sha256=digest.partition(":")[2],
         ),

@@ -14,13 +14,13 @@ from pydantic import BaseModel, ValidationError
 
 from stemkit import __version__
 from stemkit.errors import DownloadError
+from stemkit.nn.config import is_own_format
 from stemkit.weights.cache import is_whole, note_hash, require_weights, weights_path
 from stemkit.weights.registry import ModelCard, WeightsFile
 
 CHUNK_BYTES = 2**18
 HEADERS = {"User-Agent": f"stemkit/{__version__}", "Accept-Encoding": "identity"}
 RETRIED_LATER = (408, 425, 429)  # the 4xx answers that say "not now" rather than "no"
-ADVICE = "try again, or fetch the file yourself and run: stemkit models add FILE"
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class _Record(BaseModel):
 @dataclass(frozen=True)
 class _RemoteFile:
     url: str
+    advice: str
     known_hash: str | None = None
     size: int | None = None
 
@@ -72,7 +73,7 @@ class _RemoteFile:
 class _ResponseCheck:
     """Refuses at its first bytes an answer that can't become the file; requests calls it."""
 
-    size: int | None
+    file: _RemoteFile
 
     def __call__(self, response: requests.Response, *_args: object, **_options: object) -> None:
         if response.is_redirect:
@@ -81,16 +82,17 @@ class _ResponseCheck:
         if fault or not response.ok:
             response.close()
         if fault:
-            raise DownloadError(f"{response.url} {fault}; {ADVICE}")
+            raise DownloadError(f"{response.url} {fault}; {self.file.advice}")
 
     def _find_fault(self, response: requests.Response) -> str | None:
         status, length = response.status_code, response.headers.get("Content-Length", "")
+        size = self.file.size
         if 400 <= status < 500 and status not in RETRIED_LATER:
             return f"answered {status} {response.reason}"
         if response.ok and response.headers.get("Content-Type", "").startswith("text/html"):
             return "answered with a web page instead of the file"
-        if response.ok and self.size and length.isdigit() and int(length) != self.size:
-            return f"offers {length} bytes instead of {self.size}"
+        if response.ok and size and length.isdigit() and int(length) != size:
+            return f"offers {length} bytes instead of {size}"
         return None
 
 
@@ -111,8 +113,9 @@ def pull_weights(
     if weights.url is None:
         raise DownloadError(f"model {card.name!r} has no address to pull it from; {_remedy(card)}")
     _refuse_offline(card, options)
-    known_hash = weights.known_hash or _fetch_record_hash(weights, options)
-    remote = _RemoteFile(weights.url, known_hash, weights.size)
+    advice = f"try again, or {_advise_adding(card)}"
+    known_hash = weights.known_hash or _fetch_record_hash(weights, advice, options)
+    remote = _RemoteFile(weights.url, advice, known_hash, weights.size)
     _fetch(remote, weights_path(card), options, progress)
     if weights.known_hash is None:
         note_hash(card, known_hash)
@@ -129,27 +132,36 @@ def _refuse_offline(card: ModelCard, options: PullOptions) -> None:
     if options.offline or os.environ.get("STEMKIT_OFFLINE", "0") not in ("", "0"):
         raise DownloadError(
             f"model {card.name!r} isn't here and checked, and stemkit is offline; pull it without "
-            f"--offline and STEMKIT_OFFLINE, or fetch the file yourself and run: "
-            f"stemkit models add FILE"
+            f"--offline and STEMKIT_OFFLINE, or {_advise_adding(card)}"
         )
 
 
-def _fetch_record_hash(weights: WeightsFile, options: PullOptions) -> str:
+def _advise_adding(card: ModelCard) -> str:
+    """Return what to do with a browser instead, as the end of a sentence."""
+    weights = require_weights(card)
+    described = f" --architecture {card.architecture} --sources {','.join(card.sources)}"
+    return (
+        f"fetch {weights.url} yourself and run: stemkit models add {weights.file}"
+        f"{'' if is_own_format(Path(weights.file)) else described}"
+    )
+
+
+def _fetch_record_hash(weights: WeightsFile, advice: str, options: PullOptions) -> str:
     """Return "md5:..." for the file, from the Zenodo record that the card names."""
     url = weights.record or ""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "record.json"
-        _fetch(_RemoteFile(url), path, options, None)
+        _fetch(_RemoteFile(url, advice), path, options, None)
         try:
             record = _Record.model_validate_json(path.read_bytes())
         except ValidationError as error:
             raise DownloadError(
-                f"{url} isn't a Zenodo record with a list of files; {ADVICE}"
+                f"{url} isn't a Zenodo record with a list of files; {advice}"
             ) from error
     for entry in record.files:
         if entry.key == weights.file and entry.checksum.startswith("md5:"):
             return entry.checksum.lower()
-    raise DownloadError(f"{url} lists no md5 for {weights.file}; {ADVICE}")
+    raise DownloadError(f"{url} lists no md5 for {weights.file}; {advice}")
 
 
 def _fetch(
@@ -168,18 +180,18 @@ def _fetch(
         chunk_size=CHUNK_BYTES,
         timeout=options.timeout_seconds,
         headers=HEADERS,
-        hooks={"response": _ResponseCheck(remote.size)},
+        hooks={"response": _ResponseCheck(remote)},
     )
     try:
         with _quiet_pooch():
             files.fetch(path.name, downloader=downloader)
     except requests.RequestException as error:
         raise DownloadError(
-            f"{remote.url} {_describe_failure(error, options)}; {ADVICE}"
+            f"{remote.url} {_describe_failure(error, options)}; {remote.advice}"
         ) from error
     except ValueError as error:
         raise DownloadError(
-            f"{remote.url} sent bytes that aren't {remote.known_hash}; {ADVICE}"
+            f"{remote.url} sent bytes that aren't {remote.known_hash}; {remote.advice}"
         ) from error
     except OSError as error:
         raise DownloadError(

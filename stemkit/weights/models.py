@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from stemkit.errors import CheckpointError, ModelError
 from stemkit.nn.checkpoints import load_checkpoint
-from stemkit.nn.config import NetworkConfig
+from stemkit.nn.config import NetworkConfig, is_own_format
 from stemkit.nn.resunet import ResUNet, known_share
 from stemkit.weights.cache import check_bytes, is_bundled, weights_path
 from stemkit.weights.registry import ModelCard, list_checkpoint_cards, read_card
@@ -108,7 +108,7 @@ def load_file(path: Path) -> ResUNet:
     """Return the network of a .safetensors file of stemkit's own; see `load_network`."""
     if not path.is_file():
         raise ModelError(f"no weights file {path}; give a model's name or a file that exists")
-    if path.suffix != ".safetensors":
+    if not is_own_format(path):
         raise CheckpointError(
             f"{path} doesn't say what network it fills; run: "
             f"stemkit models add {path} --architecture A --sources S"
@@ -118,7 +118,7 @@ def load_file(path: Path) -> ResUNet:
 
 def _load_part(card: ModelCard, asked: str) -> ResUNet:
     path = _require_file(card, asked)
-    own_format = path.suffix == ".safetensors"
+    own_format = is_own_format(path)
     network = load_checkpoint(
         path, None if own_format else card.architecture, None if own_format else card.sources
     )

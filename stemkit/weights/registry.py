@@ -9,9 +9,10 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stemkit.errors import ModelError, OptionError, UnknownModelError
+from stemkit.nn.config import OWN_SUFFIX, is_own_format
 from stemkit.weights.folders import SHIPPED_CARDS, models_folder
 
-WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
+WEIGHTS_SUFFIXES = (OWN_SUFFIX, ".pth", ".pt", ".ckpt")
 
 
 def check_model_name(name: str) -> str:
@@ -142,11 +143,7 @@ class ModelCard(_Table):
             raise ValueError(f"members must differ, not {self.members}")
         if (self.weights is None) == (not self.members):
             raise ValueError("a card has either weights or members")
-        if (
-            self.weights
-            and not self.architecture
-            and not self.weights.file.endswith(".safetensors")
-        ):
+        if self.weights and not self.architecture and not is_own_format(Path(self.weights.file)):
             raise ValueError("a checkpoint that isn't .safetensors needs its architecture")
         return self
 

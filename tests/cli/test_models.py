@@ -1,6 +1,7 @@
 """`stemkit models`: what it prints, what it exits with, and what it doesn't import."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from stemkit.weights.cache import weights_path
 from stemkit.weights.registry import list_model_names, read_card
 from tests.weights.server import MisbehavingServer, send, status
 from tests.weights.shelf import (
+    card_text,
     put_bag,
     put_card,
     record_of,
@@ -152,6 +154,35 @@ def test_pull_offline_is_an_error(server: MisbehavingServer) -> None:
     assert server.counts == {}
 
 
+def advised(error: StemkitError) -> list[str]:
+    """Return the arguments of the `stemkit models` that an error says to run."""
+    return shlex.split(str(error).rpartition("run: stemkit models ")[2])
+
+
+@pytest.mark.parametrize("stem", ["vocals", "accompaniment"])
+def test_advice_to_who_fetches_the_file_by_hand_can_be_run(
+    stem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = read_card(f"mobilenet-subband-{stem}")
+    error = fail("pull", card.name, "--offline")
+    assert card.weights
+    assert f"fetch {card.weights.url} " in str(error)
+    monkeypatch.chdir(tmp_path)
+    save_mobilenet(tmp_path / card.weights.file, stem)
+    result = run(*advised(error))
+    assert f": added ({stem}): " in result.stdout, result.output
+
+
+def test_advice_describes_only_what_does_not_describe_itself(server: MisbehavingServer) -> None:
+    url, md5 = server.tell("/file", status(404)), "0" * 32
+    remote_card("theirs", url=url, md5=md5)
+    text = card_text("ours", file="our.safetensors", url=url, md5=md5)
+    put_card("ours", text.replace('architecture = "mobilenet-subband"', ""))
+    description = ["--architecture", "mobilenet-subband", "--sources", "vocals"]
+    assert advised(fail("pull", "theirs")) == ["add", "published_v2.pth", *description]
+    assert advised(fail("pull", "ours")) == ["add", "our.safetensors"]
+
+
 def test_added_model_is_listed_shown_and_verified(tmp_path: Path) -> None:
     save_mobilenet(tmp_path / "four.pth", "vocals", "drums", "bass", "other")
     result = run(
@@ -179,6 +210,19 @@ def test_add_without_a_description_is_a_usage_error(
     result = run("add", tmp_path / "m.pth", *options)
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+def test_add_to_an_unknown_architecture_is_a_usage_error(tmp_path: Path) -> None:
+    save_small(tmp_path / "m.safetensors", "vocals")
+    result = run("add", tmp_path / "m.safetensors", "--architecture", "nonsense")
+    assert result.exit_code == 2
+    assert "no architecture 'nonsense'; choose one of: resunet143-subband" in result.stderr
+
+
+def test_add_knows_stemkit_s_own_format_in_any_case(tmp_path: Path) -> None:
+    save_small(tmp_path / "UP.SAFETENSORS", "vocals")
+    assert run("add", tmp_path / "UP.SAFETENSORS").stdout.startswith("UP: added (vocals): ")
+    assert run("verify", "UP").stdout == "UP: ok\n"
 
 
 @pytest.mark.parametrize("arguments", [["add", "missing.pth"], ["pull"], ["show"], ["list", "x"]])

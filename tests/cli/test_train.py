@@ -67,6 +67,42 @@ def test_what_is_wrong_is_one_line(
     assert out == ""
 
 
+def test_a_start_from_elsewhere_comes_too_late_for_what_has_begun(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_material(tmp_path)
+    path = str(write_toml(tmp_path, max_steps=1))
+    assert run(["train", path]) == 0
+    capsys.readouterr()
+    assert run(["train", path, "--init", "stemkit-small"]) == 2
+    assert "has a training that goes on, too late for --init" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["MixDataset", "_Examples"])
+def test_what_fails_in_a_worker_ends_it_though_workers_heed_no_signal(
+    tmp_path: Path, kind: str
+) -> None:
+    """Python waits at its end for workers that it asked to end."""
+    write_material(tmp_path)
+    path = write_toml(tmp_path, max_steps=3, workers=1)
+    program = f"""
+import sys
+from stemkit.cli.main import main
+from stemkit.training import batches
+
+def fail(*_):
+    raise ValueError("no such thing")
+
+batches.{kind}.__getitem__ = fail
+sys.argv = ["stemkit", "train", {str(path)!r}]
+main()
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "no such thing" in done.stderr
+
+
 def test_the_first_signal_asks_it_to_stop_and_the_second_ends_it() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with _stop_on_signals() as is_stopped:

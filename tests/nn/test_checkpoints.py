@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import struct
 from pathlib import Path
 
@@ -72,6 +73,56 @@ def test_whole_numbers_without_their_scales_are_refused(ours: Path, scale: Tenso
     weight = load_checkpoint(ours).state_dict()[name].to(torch.int8)
     rewrite(ours, **{name: weight, f"{name}.scale": scale})
     assert "key 'unet.head.weight' is whole numbers without a scale" in refuse(ours)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["bn0.running_var", "unet.head.weight", "unet.head.bias"])
+def test_weight_that_is_no_number_is_refused(ours: Path, name: str, value: float) -> None:
+    weight = load_checkpoint(ours).state_dict()[name]
+    weight.view(-1)[-1] = value
+    rewrite(ours, **{name: weight})
+    assert f"key '{name}' holds NaN or infinite numbers" in refuse(ours)
+
+
+def test_rounded_weight_whose_scale_is_no_number_is_refused(tmp_path: Path) -> None:
+    path, name = tmp_path / "mine.safetensors", "unet.head.weight"
+    save_checkpoint(tiny_network("stemkit-small"), path, rounded=True)
+    scale = load_file(path)[f"{name}.scale"]
+    scale[0] = math.nan
+    rewrite(path, **{f"{name}.scale": scale})
+    assert f"key '{name}' holds NaN" in refuse(path)
+
+
+def test_weight_beyond_float32_is_refused(ours: Path) -> None:
+    weight = load_checkpoint(ours).state_dict()["unet.head.bias"].double()
+    rewrite(ours, **{"unet.head.bias": weight + 1e300})
+    assert "key 'unet.head.bias' holds NaN or infinite numbers" in refuse(ours)
+
+
+def test_large_weights_are_numbers(ours: Path) -> None:
+    largest = torch.full((64,), torch.finfo(torch.float32).max)  # their sum is infinite
+    rewrite(ours, **{"unet.head.bias": largest})
+    assert torch.equal(load_checkpoint(ours).state_dict()["unet.head.bias"], largest)
+
+
+@pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if a != "stemkit-small"])
+def test_architecture_that_the_file_contradicts_is_refused(
+    tmp_path: Path, architecture: str
+) -> None:
+    path = tmp_path / "mine.safetensors"
+    config = dataclasses.replace(ARCHITECTURES["stemkit-small"], sources=("a", "b"))
+    save_checkpoint(ResUNet(config), path)
+    assert load_checkpoint(path, "stemkit-small").config == config
+    assert load_checkpoint(path, "stemkit-small", ("a", "b")).config == config
+    expected = f"isn't a {architecture}: its bands is 'fold', not '"
+    assert expected in refuse(path, architecture, "a b")
+    assert "gives a, b, not b, a" in refuse(path, "stemkit-small", "b a")
+
+
+def test_ending_may_be_in_any_case(tmp_path: Path) -> None:
+    network = tiny_network("stemkit-small")
+    save_checkpoint(network, tmp_path / "MINE.SafeTensors")
+    assert_equal_weights(load_checkpoint(tmp_path / "MINE.SafeTensors"), network)
 
 
 def test_channels_last_network_is_saved_like_any_other(tmp_path: Path) -> None:

@@ -30,6 +30,12 @@ from tests.training.making import NETWORK, POOLS, SONGS, make_config, write_toml
         ({"network.sources": "['drums']"}, "sources stand at the top"),
         ({"mixing.speed": "[2, 1]"}, "mixing.speed: the first of"),
         ({"mixing.sources.vocals.second": 2}, "mixing.sources.vocals.second"),
+        ({"seed": 2**63}, "seed: Input should be less than 9223372036854775808"),
+        ({"learning_rate": "inf"}, "learning_rate: Input should be a finite number"),
+        (
+            {"mixing.sources.vocal.second": 1},
+            "has 'vocal', which nothing is called; choose of: acc",
+        ),
         ({"mixing.unsplit": 0.5}, "unsplit is for sources that begin with vocals and split"),
         (
             {"mixing.unsplit": 0.5, "sources": "['drums', 'vocals', 'bass']"},
@@ -45,6 +51,12 @@ def test_a_config_that_is_wrong_is_one_line_with_its_place(
         load_config(path)
     assert str(path) in str(caught.value)
     assert place in str(caught.value)
+
+
+def test_no_pool_outweighs_all(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"pool\.0\.weight: Input should be a finite number"):
+        make_config(tmp_path, POOLS.replace("[[pool]]", "[[pool]]\nweight = inf", 1))
+    assert make_config(tmp_path, POOLS, gradient_norm="inf").gradient_norm > 1e300
 
 
 def test_a_whole_accompaniment_is_drawn_from_somewhere(tmp_path: Path) -> None:

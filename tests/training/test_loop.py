@@ -1,6 +1,8 @@
 """The loop learns, keeps what it has learned, and goes on from there."""
 
+import os
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -77,6 +79,77 @@ def test_a_run_that_was_stopped_ends_where_an_undisturbed_one_does(folder: Path)
     torch.manual_seed(0)
     start = ResUNet(config.network_config()).state_dict()
     assert not torch.equal(start["unet.head.weight"], whole["network"]["unet.head.weight"])
+
+
+def test_a_validation_that_was_stopped_is_made_up_for(folder: Path) -> None:
+    keys: dict[str, object] = {"validation": "'songs'", "max_steps": 2}
+    stops = iter([False, False, False, True])
+    *_, note = train(make_config(folder, **keys), lambda: next(stops))
+    assert note == "stopped in the validation after step 2; run it again to go on"
+    assert not read_log(folder / "out" / "log.csv")[-1].scores
+    ((report,), notes) = run(folder, **keys)
+    assert "step 2 was the last" in notes
+    assert report.step == 2
+    assert read_log(folder / "out" / "log.csv")[-1].scores == pytest.approx(report.medians())
+    assert run(folder, **keys)[0] == []
+
+
+def test_the_last_steps_are_logged_too(folder: Path) -> None:
+    run(folder, max_steps=5, log_steps=3)
+    assert [step for step, _, _ in read_losses(folder / "out")] == [3, 5]
+
+
+def test_the_score_of_the_start_is_told_once(folder: Path) -> None:
+    run(folder, max_steps=1, output="'first'")
+    init = "'first/average.safetensors'"
+    keys: dict[str, object] = {"validation": "'songs'", "max_steps": 3, "init": init}
+    for _ in range(2):
+        told = train(make_config(folder, **keys))
+        next(event for event in told if isinstance(event, Report))  # and killed
+    assert [line.step for line in read_log(folder / "out" / "log.csv")].count(0) == 1
+
+
+def test_what_a_killed_run_was_writing_is_removed(folder: Path) -> None:
+    run(folder, max_steps=1)
+    left = folder / "out" / ".stemkit-1-abc.partial"
+    left.touch()
+    run(folder, max_steps=2)
+    assert not left.exists()
+
+
+def test_a_song_that_lacks_a_source_is_left_out_of_the_validation_with_a_line(folder: Path) -> None:
+    shutil.copytree(folder / "songs", folder / "some")
+    (folder / "some" / "another" / "vocals.wav").unlink()
+    _, notes = run(folder, validation="'some'", max_steps=1)
+    assert "left out the song another: it has no vocals" in notes.splitlines()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_example_that_cannot_be_made_ends_it_with_a_line(
+    folder: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(dataset: MixDataset, number: int) -> Batch:
+        raise ValueError(f"no\nexample {number}")
+
+    run(folder, max_steps=1)
+    monkeypatch.setattr(MixDataset, "__getitem__", fail)
+    with pytest.raises(TrainingError) as told:
+        run(folder, max_steps=9, workers=workers)
+    assert str(told.value) == (
+        "can't make example 2: ValueError: no example 2; run it again to go on from the last state"
+    )
+
+
+def test_a_worker_that_is_killed_ends_it_with_a_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(dataset: MixDataset, number: int) -> Batch:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise NotImplementedError
+
+    monkeypatch.setattr(MixDataset, "__getitem__", die)
+    with pytest.raises(TrainingError, match=r"^a process that makes examples was killed"):
+        run(folder, max_steps=9, workers=1)
 
 
 def test_workers_make_the_same_examples(folder: Path) -> None:

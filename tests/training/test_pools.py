@@ -8,10 +8,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import soundfile
 
 from stemkit.errors import OptionError, TrainingError
+from stemkit.evaluation.songs import Sound
 from stemkit.samples import Samples
-from stemkit.training.clips import ClipCache, measure_bandwidth
+from stemkit.training.clips import Clip, ClipCache, measure_bandwidth
 from stemkit.training.config import Pool, Songs
 from stemkit.training.material import open_material
 from stemkit.training.pools import choose_parts, group_stems, open_pool, open_songs
@@ -78,6 +80,103 @@ def test_a_file_is_decoded_once_and_again_when_it_changes(tmp_path: Path, cache:
     write_sound(path, make_noise(0.2, 5000))
     (second,) = open_pool(pool, cache).takes
     assert second.frames == 2 * first.frames
+
+
+def test_links_are_followed_and_hidden_folders_are_not(tmp_path: Path, cache: ClipCache) -> None:
+    names = ("elsewhere/a.wav", "pool/b.wav", "pool/.trash/c.wav", "pool/._d.wav")
+    for number, name in enumerate(names, 1):
+        write_sound(tmp_path / name, make_noise(number / 10, 9000))
+    (tmp_path / "pool" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "pool" / "circle").symlink_to(tmp_path / "pool")
+    pool = open_pool(Pool(source="vocals", folders=[tmp_path / "pool"]), cache)
+    assert {take.frames for take in pool.takes} == {RATE // 10, RATE // 5}
+    assert not pool.left_out
+    write_sound(tmp_path / "there" / "song" / "vocals.wav", make_noise(0.1, 9000))
+    (tmp_path / "songs").mkdir()
+    (tmp_path / "songs" / "song").symlink_to(tmp_path / "there" / "song")
+    (song,) = open_songs(Songs(folders=[tmp_path / "songs"]), ("vocals",), cache).songs
+    assert song.name == "song"
+
+
+def test_what_teaches_nothing_is_left_out_with_a_line(tmp_path: Path, cache: ClipCache) -> None:
+    sounds = {
+        "good": make_noise(0.1, 9000),
+        "six": np.tile(make_noise(0.1, 9000), (3, 1)),
+        "silent": np.zeros((2, 9000), np.float32),
+        "short": np.ones((1, 1), np.float32),
+    }
+    for name, sound in sounds.items():
+        write_sound(tmp_path / "pool" / f"{name}.wav", sound)
+    table = Pool(source="vocals", folders=[tmp_path / "pool"])
+    for _ in range(2):  # and when they are in the cache
+        pool = open_pool(table, ClipCache(cache.folder, 16000))
+        assert len(pool.takes) == 1
+        reasons = [line.split("pool/")[1] for line in pool.left_out]
+        assert reasons == [
+            "short.wav: it has no audio",
+            "silent.wav: it is silent",
+            "six.wav: it has 6 channels; make it mono or stereo",
+        ]
+
+
+def test_what_is_left_out_on_purpose_is_blamed(tmp_path: Path, cache: ClipCache) -> None:
+    write_sound(tmp_path / "pool" / "a.wav", make_noise(0.1, 9000))
+    write_sound(tmp_path / "songs" / "a" / "vocals.wav", make_noise(0.1, 9000))
+    pool = Pool(source="vocals", folders=[tmp_path / "pool"], exclude=["*"])
+    songs = Songs(folders=[tmp_path / "songs"], exclude=["*"])
+    with pytest.raises(TrainingError, match=r"no audio in .* but what `exclude` leaves out"):
+        open_pool(pool, cache)
+    with pytest.raises(TrainingError, match=r"no song with stems in .* but what `exclude`"):
+        open_songs(songs, ("vocals",), cache)
+
+
+@pytest.mark.parametrize("peak", [17.0, 1e-5])
+def test_floats_keep_their_level(tmp_path: Path, cache: ClipCache, peak: float) -> None:
+    sound = make_noise(0.2, 9000) * np.float32(peak / 0.3)
+    soundfile.write(tmp_path / "a.wav", sound.T, cache.sample_rate, "FLOAT")
+    for _ in range(2):
+        found = cache.decode(Sound(tmp_path / "a.wav")).read(0, sound.shape[1])
+        assert np.abs(found - sound).max() < peak / 30000
+
+
+@pytest.mark.parametrize("damage", ["no array", "empty facts", "other facts"])
+def test_what_the_cache_has_lost_is_decoded_again(
+    tmp_path: Path, cache: ClipCache, damage: str
+) -> None:
+    write_sound(tmp_path / "a.wav", make_noise(0.2, 9000))
+    before = cache.decode(Sound(tmp_path / "a.wav"))
+    if damage == "no array":
+        before.path.unlink()
+        with pytest.raises(TrainingError, match="can't be read any more"):
+            before.read(0, 10)
+    else:
+        text = "" if damage == "empty facts" else "[1]"
+        before.path.with_suffix(".json").write_text(text)
+    after = cache.decode(Sound(tmp_path / "a.wav"))
+    assert after == before
+    assert after.read(0, 100).any()
+
+
+def test_a_cache_that_cannot_be_written_leaves_no_thread_at_work(tmp_path: Path) -> None:
+    for number in range(40):
+        write_sound(tmp_path / "pool" / f"{number}.wav", make_noise(0.5, 9000))
+    (tmp_path / "file").touch()
+    cache = ClipCache(tmp_path / "file" / "cache", RATE)
+    at_work = 0
+
+    class Counting(ClipCache):
+        def decode(self, sound: Sound) -> Clip:
+            nonlocal at_work
+            at_work += 1
+            try:
+                return super().decode(sound)
+            finally:
+                at_work -= 1
+
+    pool = Pool(source="vocals", folders=[tmp_path / "pool"])
+    with pytest.raises(TrainingError, match="can't write to"):
+        open_pool(pool, Counting(cache.folder, RATE))
+    assert at_work == 0
 
 
 def test_the_bandwidth_of_a_pool_can_be_a_loss_or_its_nature(

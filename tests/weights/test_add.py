@@ -10,7 +10,7 @@ import torch
 from stemkit.errors import CheckpointError, ModelError, OptionError
 from stemkit.weights.add import AddOptions, add_model
 from stemkit.weights.cache import weights_path
-from stemkit.weights.folders import models_folder
+from stemkit.weights.folders import BUNDLED_WEIGHTS, models_folder
 from stemkit.weights.models import load_network, verify_model
 from stemkit.weights.registry import list_model_names, read_card
 from tests.nn.trap import Trap
@@ -65,6 +65,12 @@ def reshape_key(path: Path) -> None:
     torch.save(content, path)
 
 
+def put_nan(path: Path) -> None:
+    content = torch.load(path, weights_only=True)
+    content["model"]["bn0.weight"][3] = torch.nan
+    torch.save(content, path)
+
+
 def drop_model(path: Path) -> None:
     torch.save({"state": {}}, path)
 
@@ -103,6 +109,7 @@ BROKEN_PTH: dict[str, tuple[Callable[[Path], None], str]] = {
     "missing key": (drop_key, "'bn0.weight'"),
     "unexpected key": (add_key, "'surprise'"),
     "other shape": (reshape_key, "'bn0.weight'"),
+    "no number": (put_nan, "key 'bn0.weight' holds NaN"),
     "no model": (drop_model, "'model'"),
     "a tensor": (save_tensor, "'model'"),
     "half": (cut_in_half, "can't read"),
@@ -178,6 +185,34 @@ def test_sources_that_the_file_contradicts_are_refused(tmp_path: Path) -> None:
     assert published() == []
 
 
+@pytest.mark.parametrize(
+    ("architecture", "words"),
+    [("nonsense", "no architecture 'nonsense'"), ("mobilenet-subband", "isn't a mobilenet")],
+)
+def test_architecture_that_the_file_contradicts_is_refused(
+    tmp_path: Path, architecture: str, words: str
+) -> None:
+    save_small(tmp_path / "mine.safetensors", "vocals")
+    with pytest.raises(CheckpointError, match=words):
+        add_model(tmp_path / "mine.safetensors", AddOptions(architecture))
+    assert published() == []
+
+
+def test_architecture_that_the_file_confirms_is_not_in_its_card() -> None:
+    path = BUNDLED_WEIGHTS / "stemkit-small-4.safetensors"
+    card = add_model(path, AddOptions("stemkit-small", STEMS, "mine"))
+    assert card.architecture is None
+    verify_model(card)
+
+
+def test_ending_may_be_in_any_case(tmp_path: Path) -> None:
+    written = save_small(tmp_path / "UP.SAFETENSORS", "vocals")
+    card = add_model(tmp_path / "UP.SAFETENSORS", AddOptions())
+    assert card.architecture is None
+    assert published() == ["UP.safetensors", "UP.toml"]
+    assert_same_weights(load_network("UP"), written)
+
+
 @pytest.mark.parametrize("name", ["stemkit-small", "Stemkit-Small", "mine", "MINE"])
 def test_taken_name_is_refused(tmp_path: Path, name: str) -> None:
     save_small(tmp_path / "mine.safetensors", "vocals")
@@ -201,7 +236,18 @@ def test_name_is_made_from_the_file(tmp_path: Path, file_name: str, name: str) -
     assert name in list_model_names()
 
 
-@pytest.mark.parametrize("name", ["../escape", "a/b", ".hidden", "x.pth"])
+@pytest.mark.parametrize("stem", ["音楽", "-_-", "a" * 101, "mine.pth"])
+def test_file_whose_name_can_not_be_a_model_s_is_named(tmp_path: Path, stem: str) -> None:
+    path = tmp_path / f"{stem}.safetensors"
+    save_small(path, "vocals")
+    with pytest.raises(OptionError, match="with --name") as caught:
+        add_model(path, AddOptions())
+    assert repr(path.name) in str(caught.value)
+    assert published() == []
+    assert add_model(path, AddOptions(name="mine")).name == "mine"
+
+
+@pytest.mark.parametrize("name", ["", "../escape", "a/b", ".hidden", "x.pth"])
 def test_name_that_could_be_a_path_is_refused(tmp_path: Path, name: str) -> None:
     save_small(tmp_path / "mine.safetensors", "vocals")
     with pytest.raises(OptionError, match="can't name a model"):

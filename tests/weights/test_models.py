@@ -9,8 +9,10 @@ import torch
 
 import stemkit
 from stemkit.errors import CheckpointError, ModelError, UnknownModelError
+from stemkit.nn.checkpoints import save_checkpoint
 from stemkit.weights.add import AddOptions, add_model
 from stemkit.weights.cache import size_bytes, weights_path
+from stemkit.weights.folders import models_folder
 from stemkit.weights.models import Bag, load_network, verify_model
 from stemkit.weights.registry import list_checkpoint_cards, read_card
 from tests.weights.server import MisbehavingServer, send
@@ -50,6 +52,25 @@ def test_file_loads_as_the_network_that_wrote_it(tmp_path: Path) -> None:
         assert network.config == written.config
         assert not network.training
         torch.testing.assert_close(network(MIX), written(MIX))
+
+
+def test_ending_of_a_file_may_be_in_any_case(tmp_path: Path) -> None:
+    written = save_small(tmp_path / "UP.SAFETENSORS", "vocals")
+    assert_same_weights(load_network(str(tmp_path / "UP.SAFETENSORS")), written)
+    models_folder().mkdir(parents=True)
+    (tmp_path / "UP.SAFETENSORS").rename(models_folder() / "m.SAFETENSORS")
+    text = card_text("m", file="UP.SAFETENSORS")
+    put_card("m", text.replace('architecture = "mobilenet-subband"', ""))
+    assert_same_weights(load_network("m"), written)
+
+
+def test_model_with_weights_that_are_no_numbers_does_not_verify(tmp_path: Path) -> None:
+    network = small_network("vocals")
+    torch.nn.init.constant_(network.unet.head.weight, math.nan)
+    put_card("m", card_text("m", file="m.safetensors"))
+    save_checkpoint(network, weights_path(read_card("m")))
+    with pytest.raises(CheckpointError, match=r"key 'unet\.head\.weight' holds NaN"):
+        verify_model(read_card("m"))
 
 
 def test_name_loads_the_file_of_its_card() -> None:
