@@ -67,6 +67,8 @@ def main() -> NoReturn:
     if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
         signal.signal(hangup, _interrupt)
     code = run()
+    if code:  # what failed is held by its own traceback, and soxr complains of what is held
+        gc.collect()
     gc.freeze()  # or the collector goes over all of torch before the exit, for most of a second
     sys.exit(code)
 

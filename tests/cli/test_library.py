@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 import soundfile
 
@@ -129,6 +130,16 @@ def test_what_is_no_song_leaves_a_pipe_empty(model: Path) -> None:
     result = subprocess.run(command, input=b"RIFF no good", capture_output=True)
     assert (result.returncode, result.stdout) == (1, b"")
     assert result.stderr.count(b"\n") == 1
+
+
+@pytest.mark.slow
+def test_a_song_that_fails_in_the_network_is_one_line(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).standard_normal((48000, 2)) * 1e37
+    soundfile.write(tmp_path / "loud.wav", noise, 48000, "FLOAT")
+    command = [*STEMKIT, "separate", str(tmp_path / "loud.wav"), "-o", str(tmp_path / "out")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert [line.startswith("error: ") for line in result.stderr.splitlines()] == [True]
 
 
 @pytest.mark.parametrize(
