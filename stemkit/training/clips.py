@@ -69,13 +69,15 @@ class ClipCache:
         if found is None:
             found = self._write(sound, data, facts)
         if not found["frames"]:
-            raise AudioError("it has no audio")
+            raise AudioError(f"{sound.path.name!r} has no audio")
         return Clip(data, int(found["frames"]), found["bandwidth_hz"], found["scale"])
 
     def _write(self, sound: Sound, data: Path, facts: Path) -> dict[str, float]:
         samples, rate = read_sound(sound)
         if len(samples) > 2:
-            raise AudioError(f"it has {len(samples)} channels; make it mono or stereo")
+            raise AudioError(
+                f"{sound.path.name!r} has {len(samples)} channels; make it mono or stereo"
+            )
         audio = soxr.resample(samples.T, rate, self.sample_rate)  # (frames, channels)
         mono = audio.shape[1] == 1 or np.array_equal(audio[:, 0], audio[:, 1])
         audio = audio[:, :1] if mono else audio

@@ -113,9 +113,9 @@ def test_what_teaches_nothing_is_left_out_with_a_line(tmp_path: Path, cache: Cli
         assert len(pool.takes) == 1
         reasons = [line.split("pool/")[1] for line in pool.left_out]
         assert reasons == [
-            "short.wav: it has no audio",
+            "short.wav: 'short.wav' has no audio",
             "silent.wav: it is silent",
-            "six.wav: it has 6 channels; make it mono or stereo",
+            "six.wav: 'six.wav' has 6 channels; make it mono or stereo",
         ]
 
 
