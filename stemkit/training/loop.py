@@ -160,39 +160,34 @@ def _lead(run: _Run, material: Material, songs: tuple[StemSong, ...]) -> Iterato
     """Let the run go, and do what only the first process does."""
     config, trainee = run.config, run.trainee
     log = TrainingLog(config.output, name_scores(config.sources), trainee.step)
-    is_scored = not songs or log.has_scores(trainee.step)
     if _is_over(run):
         yield f"step {trainee.step} was the last; for more, raise hours or max_steps"
-        if not is_scored:  # it was stopped then
-            yield _report(run, log, [], songs)
-        return
-    if trainee.step:
+    elif trainee.step:
         yield f"going on from step {trainee.step}"
-    elif config.init is not None and not is_scored:
-        yield _report(run, log, [], songs)
-    saved = reported = trainee.seconds
-    losses: list[float] = []
+    elif config.init is not None and not log.has_scores(0):
+        yield _report(run, log, songs)
+    saved = trainee.seconds
     stopped = False
     for step in _go(run, material):
-        losses.append(step.loss)
+        trainee.unreported.append(step.loss)
         stopped = step.stopped
         if trainee.step % config.log_steps == 0:
             _log_steps(run, log)
-        is_due = trainee.seconds - reported > config.validate_minutes * 60
+        is_due = trainee.seconds - trainee.reported > config.validate_minutes * 60
         if is_due or trainee.seconds - saved > config.save_minutes * 60:
             saved = trainee.seconds
             save_trainee(trainee, config)
         if is_due:
-            reported = trainee.seconds
-            yield _report(run, log, losses, songs)
-            losses = []
-    if trainee.unlogged and not stopped:
-        _log_steps(run, log)
-    save_trainee(trainee, config)
+            yield _report(run, log, songs)
+    if trainee.unlogged or trainee.unreported:  # else the state has it all
+        if not stopped:
+            _log_steps(run, log)
+        save_trainee(trainee, config)
     if stopped:
         yield f"stopped after step {trainee.step}, which is saved; run it again to go on"
-    elif losses:
-        yield _report(run, log, losses, songs)
+    elif trainee.unreported:
+        yield _report(run, log, songs)
+        save_trainee(trainee, config)
 
 
 def _go(run: _Run, material: Material) -> Iterator[_Step]:
@@ -257,28 +252,29 @@ def _check_finite(what: str, value: float, step: int) -> None:
 
 
 def _log_steps(run: _Run, log: TrainingLog) -> None:
-    """Write the means since the line before."""
+    """Write the means since the line before, if there was a step."""
     trainee = run.trainee
+    if not trainee.unlogged:
+        return
     losses, norms = zip(*trainee.unlogged, strict=True)
     rate, count = _read_rate(trainee), len(losses)
     log.add(Line(trainee.step, trainee.seconds, rate, sum(losses) / count, sum(norms) / count))
     trainee.unlogged.clear()
 
 
-def _report(
-    run: _Run, log: TrainingLog, losses: list[float], songs: tuple[StemSong, ...]
-) -> Report | str:
+def _report(run: _Run, log: TrainingLog, songs: tuple[StemSong, ...]) -> Report | str:
     trainee = run.trainee
     try:
         scores = tuple(score_songs(trainee.average, songs, run.device, run.is_stopped))
     except StoppedError:
         return f"stopped in the validation after step {trainee.step}; run it again to go on"
-    rate = _read_rate(trainee)
+    rate, losses = _read_rate(trainee), trainee.unreported
     loss = sum(losses) / len(losses) if losses else None
     report = Report(trainee.step, trainee.seconds, rate, loss, scores)
     if scores:
         log.add(Line(trainee.step, trainee.seconds, rate, scores=report.medians()))
     log.draw()
+    trainee.unreported, trainee.reported = [], trainee.seconds
     return report
 
 

@@ -22,6 +22,7 @@ from stemkit.weights.registry import read_card
 
 STATE, AVERAGE = "state.pt", "average.safetensors"
 _PARTS = ("network", "average", "optimizer", "scaler")
+_COUNTS = ("step", "examples", "seconds", "unlogged", "unreported", "reported")
 
 
 @dataclass
@@ -29,7 +30,8 @@ class Trainee:
     """Everything that a resumption needs.
 
     `examples` were seen in `step` steps, which took `seconds`. `unlogged` are the loss and the
-    gradient's norm of each step since the last line of the log.
+    gradient's norm of each step since the last line of the log, and `unreported` the loss since the
+    last report, after `reported` seconds.
     """
 
     network: ResUNet
@@ -40,6 +42,8 @@ class Trainee:
     examples: int = 0
     seconds: float = 0.0
     unlogged: list[tuple[float, float]] = field(default_factory=list)
+    unreported: list[float] = field(default_factory=list)
+    reported: float = 0.0
 
 
 def start_trainee(config: TrainingConfig, device: torch.device, ranks: Ranks) -> Trainee:
@@ -48,8 +52,10 @@ def start_trainee(config: TrainingConfig, device: torch.device, ranks: Ranks) ->
     Raises TrainingError for a state that can't be read or is of another network, and OptionError
     for an `init` that is.
     """
+    state = hand_round(_read_state(config) if ranks.leads else None, ranks)
     torch.manual_seed(config.seed)
-    network = new_network(config).to(device).to(memory_format=torch.channels_last)
+    start = new_network(config) if state is None else ResUNet(config.network_config())
+    network = start.to(device).to(memory_format=torch.channels_last)
     average = ResUNet(network.config).to(device).to(memory_format=torch.channels_last)
     average.load_state_dict(network.state_dict())
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -61,7 +67,6 @@ def start_trainee(config: TrainingConfig, device: torch.device, ranks: Ranks) ->
     )
     scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
     trainee = Trainee(network.train(), average.eval(), optimizer, scaler)
-    state = hand_round(_read_state(config) if ranks.leads else None, ranks)
     if state is not None:
         _restore(trainee, config, state)
     return trainee
@@ -116,13 +121,8 @@ def save_trainee(trainee: Trainee, config: TrainingConfig) -> None:
 
     Raises TrainingError where they can't be written; those of before stay.
     """
-    state = {name: getattr(trainee, name).state_dict() for name in _PARTS} | {
-        "identity": _identify(config),
-        "step": trainee.step,
-        "examples": trainee.examples,
-        "seconds": trainee.seconds,
-        "unlogged": trainee.unlogged,
-    }
+    state = {name: getattr(trainee, name).state_dict() for name in _PARTS}
+    state |= {name: getattr(trainee, name) for name in _COUNTS} | {"identity": _identify(config)}
     with writing(config.output), _failed_writes():
         save_checkpoint(trainee.average, config.output / AVERAGE)
         replace_file(config.output / STATE, lambda temporary: _write_state(state, temporary))
@@ -169,8 +169,9 @@ def _restore(trainee: Trainee, config: TrainingConfig, state: dict[str, Any]) ->
     try:
         for name in _PARTS:
             getattr(trainee, name).load_state_dict(state[name])
-        trainee.step, trainee.examples = state["step"], state["examples"]
-        trainee.seconds, trainee.unlogged = state["seconds"], state["unlogged"]
+        older = {"unreported": [], "reported": state["seconds"]}  # states before there were these
+        for name in _COUNTS:
+            setattr(trainee, name, (older | state)[name])
     except Exception as error:
         path = config.output / STATE
         raise TrainingError(f"can't resume from {path}: {error}; move it away") from error

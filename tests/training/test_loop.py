@@ -89,9 +89,22 @@ def test_a_validation_that_was_stopped_is_made_up_for(folder: Path) -> None:
     assert not read_log(folder / "out" / "log.csv")[-1].scores
     ((report,), notes) = run(folder, **keys)
     assert "step 2 was the last" in notes
-    assert report.step == 2
+    assert (report.step, report.loss is None) == (2, False)
     assert read_log(folder / "out" / "log.csv")[-1].scores == pytest.approx(report.medians())
     assert run(folder, **keys)[0] == []
+
+
+def test_a_report_is_of_all_since_the_one_before_though_it_was_stopped(folder: Path) -> None:
+    ((whole,), _) = run(folder, max_steps=4, output="'whole'")
+    stops = iter([False, True])
+    list(train(make_config(folder, max_steps=4, output="'parts'"), lambda: next(stops)))
+    assert read_state(folder / "parts")["reported"] == 0
+    ((parts,), _) = run(folder, max_steps=4, output="'parts'")
+    assert parts.loss == pytest.approx(whole.loss)
+    assert read_state(folder / "parts")["reported"] == parts.seconds
+    before = read_losses(folder / "parts")
+    run(folder, max_steps=4, output="'parts'")
+    assert read_losses(folder / "parts") == before
 
 
 def test_the_last_steps_are_logged_too(folder: Path) -> None:
@@ -107,6 +120,15 @@ def test_the_score_of_the_start_is_told_once(folder: Path) -> None:
         told = train(make_config(folder, **keys))
         next(event for event in told if isinstance(event, Report))  # and killed
     assert [line.step for line in read_log(folder / "out" / "log.csv")].count(0) == 1
+
+
+def test_what_it_began_with_isn_t_needed_to_go_on(folder: Path) -> None:
+    run(folder, max_steps=1, output="'first'")
+    init = folder / "first" / "average.safetensors"
+    run(folder, max_steps=1, init=f"'{init}'")
+    init.unlink()
+    ((report,), _) = run(folder, max_steps=2, init=f"'{init}'")
+    assert report.step == 2
 
 
 def test_what_a_killed_run_was_writing_is_removed(folder: Path) -> None:
