@@ -170,8 +170,12 @@ def write_encoded(
     output_format: OutputFormat,
     dither_seed: int,
     metadata: Metadata = NOTHING,
+    frames: int | None = None,
 ) -> None:
-    """Do what `encode_file` does, unchecked and with the errors of whatever writes."""
+    """Do what `encode_file` does, unchecked and with the errors of whatever writes.
+
+    `frames` is how many there are, where that is known: of m4a the last chapter ends there.
+    """
     rate, container = output_format.encoded_rate(sample_rate), output_format.container
     counted = _FrameCounter(blocks)
     cut = _recut(_resample(counted, Resampler(sample_rate, rate, channels)), channels)
@@ -181,7 +185,7 @@ def write_encoded(
         return
     some = _require_samples(cut, output_format)
     if container == "m4a":
-        write_m4a(path, some, rate, channels, _list_chapters(metadata, sample_rate))
+        write_m4a(path, some, rate, channels, _list_chapters(metadata, sample_rate, frames))
     elif container == "opus":
         write_opus(path, some, channels)
     else:
@@ -213,12 +217,24 @@ class _FrameCounter:
             yield block
 
 
-def _list_chapters(metadata: Metadata, sample_rate: int) -> list[tuple[float, float, str]]:
-    """Return each marker as a chapter up to the next one."""
-    starts = [marker.frame / sample_rate for marker in metadata.markers]
-    ends = starts[1:] + [start + 1 for start in starts[-1:]]  # where the song ends isn't known yet
-    labels = [marker.label for marker in metadata.markers]
-    return list(zip(starts, ends, labels, strict=True))
+def _list_chapters(
+    metadata: Metadata, sample_rate: int, frames: int | None
+) -> list[tuple[float, float, str]]:
+    """Return each marker as a chapter up to the next one.
+
+    One without a name is before the first, or FFmpeg would let that begin at 0.
+    """
+    points = [(marker.frame, marker.label) for marker in metadata.markers]
+    if not points:
+        return []
+    if points[0][0] > 0:
+        points.insert(0, (0, ""))
+    last = points[-1][0]
+    ends = [frame for frame, _ in points[1:]] + [max(frames or last + sample_rate, last)]
+    return [
+        (frame / sample_rate, end / sample_rate, label)
+        for (frame, label), end in zip(points, ends, strict=True)
+    ]
 
 
 def _write_wav(wav: WavWriter, blocks: Iterable[Samples]) -> None:

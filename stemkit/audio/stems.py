@@ -5,7 +5,7 @@ import math
 import os
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -87,6 +87,7 @@ class StemsWriter:
         self._levelled: dict[str, LevelledSpool] = {}
         self._peaks = dict.fromkeys(targets, 0.0)
         self._cleanup = ExitStack()
+        self._check: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Self:
         """Make the folders and open the temporary files of each stem."""
@@ -117,11 +118,13 @@ class StemsWriter:
             with explain_write_errors(target):
                 (self._levelled.get(stem) or self._spools[stem]).write(stems[stem])
 
-    def finish(self) -> dict[str, StemOutput]:
+    def finish(self, check: Callable[[], None] = lambda: None) -> dict[str, StemOutput]:
         """Encode all stems, give them their final names and say what was written.
 
         Each is encoded in a thread of its own, for a song alone would wait for one after another.
+        `check` is called again and again, and what it raises ends them.
         """
+        self._check = check
         with ThreadPoolExecutor(max(1, len(self._targets))) as pool:
             finished = dict(
                 zip(self._targets, pool.map(self._finish_stem, self._targets), strict=True)
@@ -129,6 +132,7 @@ class StemsWriter:
         for stem, target in self._targets.items():
             with explain_write_errors(target):
                 finished[stem][0].replace(target)
+                self._spools[stem].path.unlink(missing_ok=True)
                 _sync_folder(target.parent)
         return {stem: output for stem, (_, output) in finished.items()}
 
@@ -182,9 +186,9 @@ class StemsWriter:
             seed = zlib.crc32(stem.encode())
             metadata = self._metadata.get(stem, NOTHING)
             write_encoded(
-                whole, blocks, self._sample_rate, self._channels, self._format, seed, metadata
-            )
-            spool.path.unlink()
+                whole, blocks, self._sample_rate, self._channels, self._format, seed, metadata,
+                spool.frames,
+            )  # fmt: skip
         elif levelling:
             deque(self._blocks(stem, levelling), maxlen=0)  # only to measure them
         _sync_file(whole)
@@ -195,9 +199,11 @@ class StemsWriter:
         if levelling is None:
             gain = np.float32(self._shared_gain())
             for block in read_float_blocks(self._spools[stem], BLOCK_FRAMES):
+                self._check()
                 yield block * gain
             return
         for block in self._levelled[stem].blocks(levelling, BLOCK_FRAMES):
+            self._check()
             self._meters[stem].push(block)
             yield block
 

@@ -112,7 +112,7 @@ def _treat(work: Work, job: Job, studio: Studio, began: float) -> Done:
                 for blocks in outputs:
                     writer.write(blocks)
                 _require_unchanged(job.source, before)
-                written = writer.finish()
+                written = writer.finish(follower.check)
         described = tuple(_describe(output, job, levels) for output in written.values())
         record = None
         if work.settings is not None:

@@ -11,6 +11,7 @@ from wavinfo import WavInfoReader
 
 from stemkit.audio.encode import Container, OutputFormat, encode_file
 from stemkit.audio.probe import probe_audio
+from stemkit.audio.stems import StemsWriter
 from stemkit.audio.tags.metadata import Marker, Metadata, Tags
 from stemkit.audio.tags.read import read_metadata
 from stemkit.audio.wav import BitDepth, WavLayout, wav_header
@@ -89,6 +90,18 @@ def test_other_containers_have_them_as_chapters(tmp_path: Path, container: Conta
     assert [marker.frame for marker in found] == pytest.approx(
         [marker.frame for marker in MARKERS], abs=0.0006 * RATE
     )
+
+
+def test_chapters_of_m4a_begin_where_they_do_and_end_with_the_song(tmp_path: Path) -> None:
+    path = tmp_path / "stem.m4a"
+    markers = (Marker(4800, "in"), Marker(9120, "out"))
+    metadata = {"a": Metadata(markers=markers)}
+    with StemsWriter({"a": path}, RATE, 2, OutputFormat("m4a"), metadata=metadata) as writer:
+        writer.write({"a": noise(9600)})
+        writer.finish()
+    assert read_metadata(probe_audio(path)).markers == markers
+    with av.open(str(path)) as file:
+        assert file.duration == pytest.approx(9600 / RATE * 1e6, abs=2000)
 
 
 def test_aiff_marks_come_back(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemkit.audio.encode import OutputFormat
+from stemkit.audio.encode import BLOCK_FRAMES, OutputFormat
 from stemkit.audio.stems import StemOutput, StemsWriter
 from stemkit.errors import EncodeError, OptionError
 from stemkit.files import PARTIAL_PATTERN
@@ -211,6 +211,26 @@ def test_a_disk_that_fills_while_the_second_stem_is_encoded(tmp_path: Path) -> N
             writer.finish()
     assert files_in(tmp_path) == {targets["vocals"]}
     assert targets["vocals"].read_text() == "old"
+
+
+def test_a_stop_is_heeded_while_stems_are_encoded(tmp_path: Path) -> None:
+    class StopError(Exception):
+        pass
+
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 4:
+            raise StopError
+
+    with StemsWriter(targets_in(tmp_path, FLAC), 48000, 2, FLAC) as writer:
+        writer.write(stems_of(20 * BLOCK_FRAMES))
+        with pytest.raises(StopError):
+            writer.finish(check)
+    assert asked < 10
+    assert not files_in(tmp_path)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import stemkit
+from stemkit.audio.encode import write_encoded
 from stemkit.batch.cancel import CancelToken
 from stemkit.batch.cleaning import recover
 from stemkit.batch.driving import open_known
@@ -221,6 +223,22 @@ def test_a_cancelled_run_drops_what_it_has_and_the_next_one_does_the_rest(
         assert ledger.count()["interrupted"] >= 1
     assert library.reasons()["long.wav"] == "interrupted"
     assert library.reasons() == {}
+
+
+def test_a_song_is_dropped_while_it_is_encoded_too(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel = CancelToken()
+
+    def encode_late(*arguments: Any) -> None:
+        cancel.cancel()
+        write_encoded(*arguments)
+
+    monkeypatch.setattr("stemkit.audio.stems.write_encoded", encode_late)
+    outcomes = library.run(cancel=cancel)
+    assert outcomes
+    assert all(isinstance(one, Dropped) for one in outcomes)
+    assert not list(library.out.rglob("*.wav"))
 
 
 def test_closing_the_iterator_stops_the_run(library: Library) -> None:

@@ -65,7 +65,11 @@ def _read_pictures(container: av.container.InputContainer) -> tuple[Picture, ...
 
 def _chapters(container: av.container.InputContainer, info: AudioInfo) -> tuple[Marker, ...]:
     markers = []
-    for chapter in container.chapters():
+    chapters = container.chapters()
+    if container.format.name.startswith("mov,") and len(chapters) > 1:
+        first = chapters[0]  # unnamed, it is there for the next to begin where it does
+        chapters = chapters[first["start"] == 0 and not first["metadata"].get("title") :]
+    for chapter in chapters:
         frame = round(chapter["start"] * (chapter["time_base"] or 0) * info.sample_rate)
         label = chapter["metadata"].get("title", "")
         markers.append(Marker(max(frame, 0), label))
