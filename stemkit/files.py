@@ -62,6 +62,11 @@ def readable_name(text: str) -> str:
     return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
+def escape_unprintable(text: str) -> str:
+    """Return a text as one line that can be shown, with escapes for line ends and the like."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` a hard link to `source`, or a copy where there can be none; raises OSError."""
     try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stemkit.files import readable_name
+from stemkit.files import escape_unprintable, readable_name
 
 if TYPE_CHECKING:
     from stemkit.batch.outcomes import Done, Failed, Progress, Written
@@ -77,8 +77,7 @@ class LinePrinter:
 
 def printable(text: object) -> str:
     """Return a text as a line: of names in other codes, or with line ends, what can be shown."""
-    readable = readable_name(str(text))
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
+    return escape_unprintable(readable_name(str(text)))
 
 
 def _describe_output(output: "Written") -> str:

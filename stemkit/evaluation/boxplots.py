@@ -1,17 +1,14 @@
 """Box plots of scores by stem and by group, and of the differences of two evaluations."""
 
-import warnings
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from typing import Literal
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from stemkit.evaluation.summary import Floats, list_stems, take_finite
 from stemkit.evaluation.tables import Row, list_metrics
+from stemkit.figures import render_figure
 from stemkit.handoff.colours import colour_of
 
 PlotFormat = Literal["png", "svg"]
@@ -33,7 +30,7 @@ def draw_stems(rows: Sequence[Row], file_format: PlotFormat) -> bytes:
         _draw_boxes(axes, boxes, stems)
         axes.set_title(metric)
     panels[0][0].set_ylabel("dB")
-    return _close_figure(figure, file_format)
+    return render_figure(figure, file_format)
 
 
 def draw_groups(rows: Sequence[Row], grouping: str, file_format: PlotFormat) -> bytes:
@@ -53,7 +50,7 @@ def draw_groups(rows: Sequence[Row], grouping: str, file_format: PlotFormat) -> 
             _draw_boxes(axes, boxes, [stem] * len(groups))
     for axes, stem in zip(panels[0], stems, strict=True):
         axes.set_title(stem, parse_math=False)
-    return _close_figure(figure, file_format)
+    return render_figure(figure, file_format)
 
 
 def draw_differences(
@@ -68,7 +65,7 @@ def draw_differences(
         axes.axhline(0, color="black", linewidth=0.8)
         axes.set_title(metric)
     panels[0][0].set_ylabel("difference, dB")
-    return _close_figure(figure, file_format)
+    return render_figure(figure, file_format)
 
 
 def _draw_boxes(axes: Axes, boxes: Mapping[str, Floats], colours: Sequence[str]) -> None:
@@ -100,13 +97,3 @@ def _open_figure(lines: int, columns: int, names: Sequence[str]) -> tuple[Figure
     height = min(lines * _PANEL_INCHES + 0.6, _MOST_INCHES)
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     return figure, figure.subplots(lines, columns, squeeze=False).tolist()
-
-
-def _close_figure(figure: Figure, file_format: PlotFormat) -> bytes:
-    metadata = {"png": {"Software": None}, "svg": {"Date": None}}  # the same scores, same bytes
-    file = BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "stemkit"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # boxes stand for them
-        FigureCanvasAgg(figure)
-        figure.savefig(file, format=file_format, metadata=metadata[file_format])
-    return file.getvalue()

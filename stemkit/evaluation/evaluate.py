@@ -159,7 +159,8 @@ def _evaluate(
                     _write_track(output, outcome, options.scores)
             progress(outcome)
         scored = [one for one in outcomes if isinstance(one, Scored)]
-        result = _sum_up(plan, outcomes, groups)
+        unscored = [one for one in outcomes if isinstance(one, Unscored)]
+        result = _sum_up(plan, scored, unscored, groups)
         if output and journal:
             with writing_to(output):
                 _write(output, result, options, about, scored)
@@ -169,9 +170,11 @@ def _evaluate(
 
 
 def _sum_up(
-    plan: Plan, outcomes: Sequence[Scored | Unscored], groups: Mapping[str, Groups] | None
+    plan: Plan,
+    scored: list[Scored],
+    unscored: list[Unscored],
+    groups: Mapping[str, Groups] | None,
 ) -> Evaluation:
-    scored = [one for one in outcomes if isinstance(one, Scored)]
     rows = make_rows(scored, groups)
     strangers = sorted(set(groups or ()) - _list_names(plan))
     gaps = [*_list_gaps(scored)]
@@ -179,7 +182,7 @@ def _sum_up(
     return Evaluation(
         rows,
         summarize(rows),
-        [one for one in outcomes if isinstance(one, Unscored)],
+        unscored,
         plan.unmatched,
         [one.track for one in scored if any(s.framed.is_doubtful for s in one.stems.values())],
         gaps,
@@ -237,19 +240,12 @@ def _require_own(output: Path) -> None:
 def _begin(output: Path, plan: Plan) -> Journal:
     """Remove what an earlier evaluation found, and begin a new one or go on with that."""
     journal = Journal(output / JOURNAL, plan.tasks)
-    _remove([output / SCORES, *(output / TRACKS).glob("*.json"), *_list_plots(output)])
+    plots = (path for kind in get_args(PlotFormat) for path in output.glob(f"by_*.{kind}"))
+    for path in (output / SCORES, *(output / TRACKS).glob("*.json"), *plots):
+        path.unlink(missing_ok=True)
     _write_json(output / SUMMARY, {"format": _FORMAT, "finished": False})
     journal.begin()
     return journal
-
-
-def _remove(paths: Sequence[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
-def _list_plots(output: Path) -> list[Path]:
-    return [path for kind in get_args(PlotFormat) for path in output.glob(f"by_*.{kind}")]
 
 
 def _write_track(output: Path, track: Scored, options: ScoreOptions) -> None:

@@ -1,18 +1,15 @@
 """A sheet of pictures with axes, for one file or for a song and its stems below one another."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
+from stemkit.figures import render_figure, without_glyph_warnings
 from stemkit.handoff.colours import colour_of
 from stemkit.review.pictures import add_spectrogram, add_waveform
 from stemkit.review.scan import Scan
@@ -63,18 +60,9 @@ def draw_sheet(sheet: Sheet, file_format: str) -> bytes:
 
     It sets matplotlib's settings for a moment, so that only one thread may call it.
     """
-    metadata: dict[str, dict[str, None]] = {
-        "png": {"Software": None},
-        "pdf": {"CreationDate": None},
-        "svg": {"Date": None},
-    }
-    file = BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "stemkit"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box stands for it
+    with without_glyph_warnings():
         figure = _draw_figure(sheet)
-        FigureCanvasAgg(figure)
-        figure.savefig(file, format=file_format, metadata=metadata.get(file_format))
-    return file.getvalue()
+    return render_figure(figure, file_format)
 
 
 def _draw_figure(sheet: Sheet) -> Figure:

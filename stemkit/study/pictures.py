@@ -1,14 +1,12 @@
 """A study as pictures: SDR by condition, and the leakage matrix as a heat map."""
 
-import warnings
 from collections.abc import Sequence
-from io import BytesIO
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from stemkit.figures import render_figure
 from stemkit.study.conditions import GRADED, VOICES
 from stemkit.study.leakage import FLOOR_DB
 from stemkit.study.summary import Summary, format_level, tabulate_leakage
@@ -48,7 +46,7 @@ def draw_sdr(summaries: Sequence[Summary]) -> bytes:
     for text in legend.get_texts():
         text.set_parse_math(False)
     figure.set_layout_engine("tight", rect=(0, 0.4 / figure.get_figheight(), 1, 1))
-    return _save(figure)
+    return render_figure(figure, "png", facecolor="white")
 
 
 def _add_dots(axes: Axes, stem: str, rows: Sequence[tuple[float, Summary]], number: int) -> None:
@@ -102,7 +100,7 @@ def draw_leakage(summaries: Sequence[Summary]) -> bytes:
     bar.set_label("of its energy in “vocals”, dB", color=_INK, fontsize=9)
     bar.outline.set_visible(False)
     figure.set_layout_engine("tight")
-    return _save(figure)
+    return render_figure(figure, "png", facecolor="white")
 
 
 def _name_row(kind: str) -> str:
@@ -116,12 +114,3 @@ def _dress(axes: Axes, title: str) -> None:
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, colors=_INK, labelsize=9)
-
-
-def _save(figure: Figure) -> bytes:
-    file = BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # boxes stand for them
-        FigureCanvasAgg(figure)
-        figure.savefig(file, format="png", facecolor="white", metadata={"Software": None})
-    return file.getvalue()
