@@ -120,17 +120,23 @@ class HighestPeak:
         # A row's waveform depends on its own samples, the next row's, and none else.
         reach = np.pad(sizes, ((0, 0), (0, _ROW_FRAMES - _TAPS + 1)))
         highest = reach.reshape(len(held), rows + 1, _ROW_FRAMES).max(axis=2)
-        bounds = np.maximum(highest[:, :-1], highest[:, 1:]) * _MOST_GAIN
-        channels, found = np.nonzero(bounds > self._peak)
+        highest = np.maximum(highest[:, :-1], highest[:, 1:])
+        channels, found = np.nonzero(highest * _MOST_GAIN > self._peak)
         windows = sliding_window_view(held, _ROW_FRAMES + _TAPS - 1, axis=1)
         for at in range(0, len(found), _ROWS_AT_ONCE):
-            some = slice(at, at + _ROWS_AT_ONCE)
-            self._search_rows(windows[channels[some], found[some] * _ROW_FRAMES])
+            some = channels[at : at + _ROWS_AT_ONCE], found[at : at + _ROWS_AT_ONCE]
+            self._search_rows(windows[some[0], some[1] * _ROW_FRAMES], highest[some])
 
-    def _search_rows(self, rows: Samples) -> None:
-        """Search rows of `_ROW_FRAMES` samples, with those around them that they depend on."""
-        halfway = np.abs(rows @ _HALFWAY)  # (rows, _ROW_FRAMES)
-        self._raise(halfway.max())
+    def _search_rows(self, rows: Samples, highest: Samples) -> None:
+        """Search rows of `_ROW_FRAMES` samples, with those around them that they depend on.
+
+        No sample of a row is higher than its `highest`, (rows,).
+        """
+        halfway = _HALFWAY.T @ rows.T  # (_ROW_FRAMES, rows): so the highest of a row is found fast
+        between = np.maximum(halfway.max(axis=0), -halfway.min(axis=0))
+        self._raise(between.max())
+        high = np.maximum(between, highest) * _MOST_RISE > self._peak
+        rows, halfway = rows[high], np.abs(halfway[:, high].T)
         sampled = np.abs(rows[:, _TAPS // 2 - 1 :][:, : _ROW_FRAMES + 1])
         beside = np.maximum(np.maximum(sampled[:, :-1], sampled[:, 1:]), halfway)
         found, frames = np.nonzero(beside * _MOST_RISE > self._peak)
