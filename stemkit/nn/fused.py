@@ -91,7 +91,10 @@ class FusedBlock(nn.Module):
 
 
 class FusedFrequencyBlock(nn.Module):
-    """A `FrequencyBlock` whose layers go over whole frames as channels-last memory has them."""
+    """A `FrequencyBlock` whose layers go over whole frames as channels-last memory has them.
+
+    The sum is left in the input's memory.
+    """
 
     def __init__(self, block: FrequencyBlock) -> None:
         super().__init__()
@@ -104,7 +107,7 @@ class FusedFrequencyBlock(nn.Module):
         y = _frames(self.norm1(x))  # (batch * time, bins, channels)
         y = torch.bmm(self.narrow.expand(len(y), -1, -1), y)
         y = _frames(self.norm2(_planes(y, len(x))))
-        y = torch.baddbmm(_frames(x), self.wide.expand(len(y), -1, -1), y)
+        y = _frames(x).baddbmm_(self.wide.expand(len(y), -1, -1), y)
         return _planes(y, len(x))
 
 

@@ -81,19 +81,22 @@ class ResUNet(nn.Module):
         maps = maps.reshape(
             len(maps), len(config.sources), config.channels, MAPS, -1, *maps.shape[-2:]
         ).transpose(3, 4)  # (batch, sources, channels, bands, 4, time, freq)
-        found = spectra.new_zeros(len(maps), len(config.sources), *spectra.shape[1:])
-        seen = config.n_fft // 2  # above them, silence
+        found = spectra.new_empty(len(maps), len(config.sources), *spectra.shape[1:])
+        seen = config.n_fft // 2
+        found[..., seen:, :] = 0  # above them, silence
         for part in cut_frames(spectra):
-            found[:, :, :, part, :seen] = self._mask(
-                maps[..., part, :], spectra[:, None, :, part, :seen]
-            )
+            mixed, place = spectra[:, None, :, part, :seen], found[:, :, :, part, :seen]
+            if torch.is_grad_enabled():
+                place.copy_(self._mask(maps[..., part, :], mixed))
+            else:
+                self._mask(maps[..., part, :], mixed, place)
         return found
 
-    def _mask(self, maps: Tensor, spectra: Tensor) -> Tensor:
+    def _mask(self, maps: Tensor, spectra: Tensor, out: Tensor | None = None) -> Tensor:
         """Return what the maps make of as many frames of the spectra, or less."""
         maps = maps[..., : spectra.shape[3], :]
         maps = unfold_bins(maps) if self.config.bands == "fold" else maps.flatten(2, 3)
-        return decouple(maps.float(), spectra, self.config.residual_magnitude)
+        return decouple(maps.float(), spectra, self.config.residual_magnitude, out)
 
     def bin_frequencies_hz(self) -> Tensor:
         """Return what frequency each bin of `analyze` stands for, (planes, freq)."""

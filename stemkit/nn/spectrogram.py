@@ -52,7 +52,8 @@ class Spectrogram(nn.Module):
 
 def magnitude(pairs: Tensor) -> Tensor:
     """Return |X| of (..., 2), never below 1e-5 so that X / |X| is finite."""
-    return squares(*pairs.unbind(-1)).clamp(min=1e-10).sqrt()
+    real, imag = (pairs * pairs).unbind(-1)  # squared where they lie side by side, which is faster
+    return (real + imag).clamp(min=1e-10).sqrt()
 
 
 def fold_bins(x: Tensor, bands: int) -> Tensor:
@@ -70,11 +71,14 @@ def unfold_bins(x: Tensor) -> Tensor:
     return x.movedim(-4, -2).flatten(-2)
 
 
-def decouple(maps: Tensor, spectra: Tensor, residual_magnitude: str) -> Tensor:
+def decouple(
+    maps: Tensor, spectra: Tensor, residual_magnitude: str, out: Tensor | None = None
+) -> Tensor:
     """Apply the decoupled mask of Kong et al. 2021, section 3.
 
     `maps` is (..., 4, time, freq): the network's |M|, Re M, Im M and Q before their activations;
-    `spectra` is X, (..., time, freq, 2); leading axes broadcast. Returns Y, (..., time, freq, 2).
+    `spectra` is X, (..., time, freq, 2); leading axes broadcast. Returns Y, (..., time, freq, 2),
+    in `out` where it is given, through which no gradients go.
 
         |Y| = relu(sigmoid(|M|) |X| + Q)
         angle Y = angle X + angle M,  with  cos M, sin M = (tanh Re M, tanh Im M) / their norm
@@ -87,12 +91,8 @@ def decouple(maps: Tensor, spectra: Tensor, residual_magnitude: str) -> Tensor:
     extra = torch.tanh(extra) if residual_magnitude == "tanh" else extra
     size = magnitude(spectra)
     target = F.relu(torch.addcmul(extra, size, torch.sigmoid(gain)))
-    turn = squares(real, imag).clamp(min=1e-20).sqrt()
+    turn = torch.addcmul(real * real, imag, imag).clamp(min=1e-20).sqrt()
     scale = target / (size * turn)
     mask = torch.complex(real * scale, imag * scale)
-    return torch.view_as_real(torch.view_as_complex(spectra) * mask)
-
-
-def squares(x: Tensor, y: Tensor) -> Tensor:
-    """Return x^2 + y^2."""
-    return torch.addcmul(x * x, y, y)
+    found = None if out is None else torch.view_as_complex(out)
+    return torch.view_as_real(torch.mul(torch.view_as_complex(spectra), mask, out=found))

@@ -88,6 +88,16 @@ def test_mask_is_the_closed_form(kind: Kind) -> None:
     assert snr_db(expected, decouple(maps, spectra, kind)) > 120
 
 
+def test_what_is_left_in_a_part_of_an_array_is_the_same() -> None:
+    maps, spectra, whole = noise(4, 50, 9), noise(50, 9, 2), noise(60, 12, 2)
+    before = whole.clone()
+    part = whole[5:55, 2:11]
+    decouple(maps, spectra, "linear", part)
+    torch.testing.assert_close(part, decouple(maps, spectra, "linear"), rtol=0, atol=0)
+    part.copy_(before[5:55, 2:11])
+    torch.testing.assert_close(whole, before, rtol=0, atol=0)
+
+
 def test_mask_of_several_sources_is_that_of_each() -> None:
     maps, spectra = 10 * noise(2, 3, 2, 4, 5, 9), noise(2, 2, 5, 9, 2, seed=1)
     together = decouple(maps, spectra[:, None], "tanh")
