@@ -43,7 +43,7 @@ def _read_batch_size(context: click.Context, option: click.Parameter, value: str
               callback=_read_batch_size, help="Segments that go through the network at once; "
               "auto is what fits in a GPU's memory, and 1 on a CPU.")  # fmt: skip
 @click.option("--segment-seconds", type=click.FloatRange(0.1, 600), default=30.0, show_default=True)
-@click.option("--overlap-seconds", type=click.FloatRange(0, 300), default=5.0, show_default=True)
+@click.option("--overlap-seconds", type=click.FloatRange(0, 300), default=4.0, show_default=True)
 @click.option("--guard", is_flag=True,
               help="Lower what is probably leakage in the vocals.")  # fmt: skip
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network for this CPU: some "

@@ -27,7 +27,7 @@ class EngineOptions:
     precision: Precision = "auto"
     batch_size: BatchSize = "auto"  # what fits in a GPU's memory, and 1 elsewhere
     segment_seconds: float = 30.0
-    overlap_seconds: float = 5.0
+    overlap_seconds: float = 4.0
     guard: bool = False  # see stemkit.separation.guard
     compiled: bool = False  # see stemkit.separation.compiled
 

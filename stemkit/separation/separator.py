@@ -120,7 +120,7 @@ class Separator(Processor):
         precision: Precision = "auto",
         batch_size: int = 1,
         segment_seconds: float = 30.0,
-        overlap_seconds: float = 5.0,
+        overlap_seconds: float = 4.0,
         guard: bool = False,
         compiled: bool = False,
     ) -> None:

@@ -48,7 +48,7 @@ class Separator(EffectSettings):
     segment_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 30.0
     """How much the network hears at once, in seconds."""
 
-    overlap_seconds: Annotated[float, Field(ge=0, le=1800)] = 5.0
+    overlap_seconds: Annotated[float, Field(ge=0, le=1800)] = 4.0
     """How much of that it has heard before, in seconds: at most half."""
 
     guard: bool = False
