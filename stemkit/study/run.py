@@ -1,6 +1,7 @@
 """Run models over the conditions of a study, and score what they give."""
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -174,10 +175,19 @@ def _limit(score_db: float) -> float | None:
 
 
 def _write_sounds(folder: Path, sounds: Mapping[str, Samples]) -> None:
+    taken: set[str] = set()
     for name, audio in sounds.items():
-        path = folder / f"{Path(name).name}.wav"
+        path = folder / f"{_choose_name(Path(name).name, taken)}.wav"
         with writing_to(path):
             replace_file(path, functools.partial(_write_wav, audio))
+
+
+def _choose_name(wanted: str, taken: set[str]) -> str:
+    """Return a name, numbered where models of two folders have the same, and take it."""
+    names = (wanted if number == 1 else f"{wanted} {number}" for number in itertools.count(1))
+    name = next(name for name in names if name.casefold() not in taken)
+    taken.add(name.casefold())
+    return name
 
 
 def _write_wav(audio: Samples, path: Path) -> None:

@@ -28,18 +28,24 @@ def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
+AsWritten = Field(strict=False)  # what TOML has no type for: paths are strings, tuples lists
+Location = Annotated[Path, AsWritten]
 Share = Annotated[float, Field(ge=0, le=1)]
 Decibels = Annotated[float, Field(ge=-120, le=120)]
 Factor = Annotated[float, Field(ge=0.25, le=4)]
-DecibelRange = Annotated[tuple[Decibels, Decibels], AfterValidator(_check_order)]
-FactorRange = Annotated[tuple[Factor, Factor], AfterValidator(_check_order)]
+DecibelRange = Annotated[tuple[Decibels, Decibels], AsWritten, AfterValidator(_check_order)]
+FactorRange = Annotated[tuple[Factor, Factor], AsWritten, AfterValidator(_check_order)]
 
 
 class Table(BaseModel):
-    """A table of the file: no key that isn't known, no change after it is read."""
+    """A table of the file: no key that isn't known, no text for a number, no change later."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
 
@@ -49,7 +55,7 @@ class Pool(Table):
     source: SourceName
     """What all of it is: "vocals", "drums", "accompaniment"."""
 
-    folders: list[Path] = Field(min_length=1)
+    folders: list[Location] = Field(min_length=1)
     """Where it is, at any depth."""
 
     exclude: list[str] = []
@@ -65,7 +71,7 @@ class Pool(Table):
 class Songs(Table):
     """Folders of songs whose stems sum to the mix, as those of MUSDB18; `.stem.mp4` files too."""
 
-    folders: list[Path] = Field(min_length=1)
+    folders: list[Location] = Field(min_length=1)
     """Where they are; relative paths start at the TOML file."""
 
     exclude: list[str] = []
@@ -165,20 +171,20 @@ class TrainingConfig(Table):
     network: dict[str, object] = {}
     """Fields of `stemkit.nn.config.NetworkConfig` that differ from the architecture's."""
 
-    sources: tuple[SourceName, ...] = ("vocals",)
+    sources: Annotated[tuple[SourceName, ...], AsWritten] = ("vocals",)
     """What the network gives; all else that is drawn is only in the mix."""
 
     pool: list[Pool] = []
     songs: list[Songs] = []
     mixing: Mixing = Mixing()
 
-    validation: Path | None = None
+    validation: Location | None = None
     """A folder of songs as `songs` have them, that are separated whole and scored."""
 
-    output: Path
+    output: Location
     """The folder of state.pt, average.safetensors, log.csv and log.png."""
 
-    cache: Path | None = None
+    cache: Location | None = None
     """Where decoded audio is kept, as large as 16-bit WAV; several runs may share it."""
 
     init: str | None = None

@@ -12,9 +12,11 @@ import soundfile
 
 from stemkit.cli.main import run
 from stemkit.separation.guard import guard_vocals
+from tests.batch.libraries import save_tiny
 from tests.study.making import make_material
 
 SHORT = ("--songs", "1", "--seconds", "1")
+MODELS = (("a", 1.0), ("b", 0.25))
 
 
 def refuse_to_work(*arguments: object) -> None:
@@ -141,6 +143,18 @@ def test_audio_in_the_material_is_refused(
     options = ["-o", str(tmp_path / "out"), *SHORT, "--save-audio"]
     assert run(["study", str(material), *options]) == 2
     assert f"{material} is in the material" in capsys.readouterr().err
+
+
+def test_models_of_one_name_keep_the_sounds_of_each(tmp_path: Path) -> None:
+    material = make_material(tmp_path / "in", ("horn",))
+    models = [save_tiny(tmp_path / folder / "it.safetensors", gain) for folder, gain in MODELS]
+    chosen = [option for model in models for option in ("--model", str(model))]
+    options = ["-o", str(tmp_path / "out"), *SHORT, "--save-audio", *chosen]
+    assert run(["study", str(material), *options]) == 0
+    kept = sorted((tmp_path / "out" / "audio").rglob("*vocals*"))
+    sounds = [soundfile.read(path)[0] for path in kept]
+    assert len(sounds) == 2
+    assert not np.allclose(*sounds)
 
 
 def test_one_speaker_is_not_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,8 @@ from tests.training.making import NETWORK, POOLS, SONGS, make_config, write_toml
         ({"hours": -1}, "hours"),
         ({"hour": 1}, "hour: "),
         ({"hours": "'long'"}, "hours"),
+        ({"batch_size": "'2'"}, "batch_size: Input should be a valid integer"),
+        ({"workers": "true"}, "workers: Input should be a valid integer"),
         ({"hours": ""}, "give hours or max_steps"),
         ({"hours": "= not toml"}, "can't read"),
         ({"architecture": "'x'"}, "choose one of: resunet143-subband"),
