@@ -11,6 +11,7 @@ from stemkit.batch.request import OutputOptions, request_separation
 from stemkit.batch.run import Batch, Crew, run_batch
 from stemkit.effects.preset import load_preset
 from stemkit.effects.schema import Preset
+from stemkit.errors import ArgumentTypeError
 from stemkit.separation.options import EngineOptions
 from stemkit.spreading.spread import Spreading
 from stemkit.storage.places import parse_place
@@ -42,9 +43,16 @@ def separate_files(
     threads. The work goes on only while outcomes are taken; closing the iterator stops it.
 
     Raises at once PlanError for inputs that aren't there, and OptionError, ModelError or
-    PresetError for what can't be done; while it runs LedgerError, DeviceError and ModelError.
+    PresetError for what can't be done, and ArgumentTypeError for what is of no type that fits;
+    while it runs LedgerError, DeviceError and ModelError.
     """
     given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    if not isinstance(output, str | Path):
+        raise ArgumentTypeError(f"output must be a path or URL, not {output!r}")
+    if model is not None and not isinstance(model, str | Path):
+        raise ArgumentTypeError(f"model must be a name or a Path, not {model!r}")
+    if isinstance(stems, str):
+        raise ArgumentTypeError(f"stems must be several names, not {stems!r}")
     engine_options = engine_options or EngineOptions()
     if stems is not None:
         engine_options = replace(engine_options, stems=tuple(stems))

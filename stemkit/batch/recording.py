@@ -66,6 +66,7 @@ def make_record(
     """Return the record of a song's outputs, of so many channels."""
     info, effective = heard.info, json.loads(settings.effective)
     rate, output_format = info.sample_rate, treatment.output_format
+    mix = treatment.preset.mix if treatment.preset else None
     return TrackRecord(
         name=readable_name(job.source.stem),
         source=SourceRecord(
@@ -91,6 +92,7 @@ def make_record(
                 frames=output.frames or 0,
                 gain_db=output.gain_db or 0.0,
                 is_levelled=output.is_levelled,
+                is_mix=mix is not None and output.stem == mix.name,
                 peak_db=output.peak_db,
                 true_peak_db=output.true_peak_db,
                 loudness_lufs=output.loudness_lufs,

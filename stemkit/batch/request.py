@@ -3,14 +3,14 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from stemkit.audio.encode import BIT_DEPTHS, Container, OutputFormat
 from stemkit.audio.wav import BitDepth
 from stemkit.batch.handing import check_handoffs
 from stemkit.batch.jobs import DEFAULT_TEMPLATE, Naming
 from stemkit.batch.treatment import Provenance, Treatment
-from stemkit.errors import OptionError
+from stemkit.errors import ArgumentTypeError, OptionError
 from stemkit.handoff.kinds import Handoff
 from stemkit.separation.guard import check_guard
 from stemkit.separation.options import EngineOptions
@@ -30,7 +30,8 @@ class OutputOptions:
     """What outputs are and how they are named; None: as the preset says, or else the default.
 
     `keep_tags` is whether they say what the song's file does, `provenance` where the records of
-    tracks go, and `handoffs` which programs projects are made for.
+    tracks go, and `handoffs` which programs projects are made for. Raises OptionError for one that
+    isn't known.
     """
 
     container: Container | None = None
@@ -39,6 +40,17 @@ class OutputOptions:
     keep_tags: bool = True
     provenance: Provenance = "track"
     handoffs: tuple[Handoff, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.provenance not in get_args(Provenance):
+            known = ", ".join(get_args(Provenance))
+            raise OptionError(f"no provenance {self.provenance!r}; choose one of: {known}")
+        if isinstance(self.handoffs, str):
+            raise ArgumentTypeError(f"handoffs must be a tuple of names, not {self.handoffs!r}")
+        for handoff in self.handoffs:
+            if handoff not in get_args(Handoff):
+                known = ", ".join(get_args(Handoff))
+                raise OptionError(f"no hand-off {handoff!r}; choose of: {known}")
 
 
 def request_separation(

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stemkit.batch.treatment import Treatment
-from stemkit.samples import Samples
+from stemkit.samples import Samples, check_finite
 from stemkit.separation.stems import SONG, Stems
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Studio:
     ) -> Iterator[Stems]:
         """Yield blocks of the stems, or of the song itself as the only one; `check` may end it."""
         if self._engine is None:
-            return ({SONG: block} for block in blocks)
+            return ({SONG: block} for block in _check_blocks(blocks, sample_rate))
         return self._engine.separate_blocks(blocks, sample_rate, check)
 
     @contextmanager
@@ -42,13 +42,26 @@ class Studio:
         self._idle.append(renderer)  # not after an error, which may have left sound in it
 
 
+def _check_blocks(blocks: Iterable[Samples], sample_rate: int) -> Iterator[Samples]:
+    """Yield the blocks of a song as long as all is a number."""
+    frames = 0
+    for block in blocks:
+        check_finite(block, frames, sample_rate)
+        frames += block.shape[1]
+        yield block
+
+
 def _make_renderer(treatment: Treatment) -> "Renderer | None":
     """Return a renderer of the preset, if there is one; only then are effects imported."""
     if treatment.preset is None:
         return None
     from stemkit.effects.render import Renderer
 
-    return Renderer(treatment.preset, allow_plugins=treatment.allow_plugins)
+    return Renderer(
+        treatment.preset,
+        allow_plugins=treatment.allow_plugins,
+        engine_options=treatment.engine_options,
+    )
 
 
 def _load_engine(treatment: Treatment, workers: int, *, shares_memory: bool) -> "Engine | None":

@@ -95,13 +95,13 @@ def separate(
 
 
 def _split(stems: str | None) -> tuple[str, ...] | None:
-    return tuple(stem.strip() for stem in stems.split(",")) if stems else None
+    return None if stems is None else tuple(stem.strip() for stem in stems.split(","))
 
 
 def _read_preset(name: str, folders: tuple[Path, ...], stems: str | None) -> "Preset":
     from stemkit.effects.preset import load_preset
 
-    if stems:
+    if stems is not None:
         raise click.UsageError("--preset says which stems are made; leave out --stems")
     preset = load_preset(name, folders)
     if not preset.stems:

@@ -33,14 +33,24 @@ def open_native(plugins: Sequence[pedalboard.Plugin], form: Form) -> SampleStrea
     """Return a stream of these plugins, one after the other, which are reset.
 
     They serve one stream at a time: pushing to an earlier one raises BoardError, and so does a
-    Reverb for more than two channels, which Pedalboard would pass by.
+    Reverb or a Convolution for more than two channels, which Pedalboard would pass by.
     """
-    if form.channels > 2 and any(isinstance(p, pedalboard.Reverb) for p in walk_native(plugins)):
-        raise BoardError(
-            f"Reverb takes mono or stereo, and would leave {form.channels} channels as they are; "
-            f"take it out"
-        )
+    if form.channels > 2:
+        _check_surround(plugins, form.channels)
     return _WholeStream(plugins, form) if needs_whole(plugins) else _BlockStream(plugins, form)
+
+
+def _check_surround(plugins: Sequence[pedalboard.Plugin], channels: int) -> None:
+    """Raise BoardError for what Pedalboard does to two channels alone."""
+    for plugin in walk_native(plugins):
+        if isinstance(plugin, pedalboard.Reverb):
+            fate = f"leave {channels} channels as they are"
+        elif isinstance(plugin, pedalboard.Convolution):
+            fate = f"put the first of {channels} channels in the place of others"
+        else:
+            continue
+        name = type(plugin).__name__
+        raise BoardError(f"{name} takes mono or stereo, and would {fate}; take it out")
 
 
 def needs_whole(plugins: Sequence[pedalboard.Plugin]) -> bool:

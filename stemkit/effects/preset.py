@@ -19,6 +19,7 @@ from stemkit.effects.schema import OutputSettings as OutputSettings
 from stemkit.effects.schema import Preset as Preset
 from stemkit.effects.schema import StemSettings as StemSettings
 from stemkit.errors import ModelError, OptionError, PresetError
+from stemkit.separation.guard import check_guard
 from stemkit.separation.stems import COMPLEMENTS, RESIDUAL, choose_recipes
 from stemkit.weights.cache import hash_file
 from stemkit.weights.registry import list_model_names, read_card
@@ -192,7 +193,14 @@ def _find_separator_fault(effect: Separator) -> str | None:
         sources = read_card(effect.model).sources
     except ModelError as error:
         return str(error)
-    return None if _gives(sources, effect.stem) else _describe_no_stem(effect.stem, sources)
+    if not _gives(sources, effect.stem):
+        return _describe_no_stem(effect.stem, sources)
+    if effect.guard:
+        try:
+            check_guard(choose_recipes(sources, (effect.stem,)))
+        except OptionError as error:
+            return str(error)
+    return None
 
 
 def _gives(sources: tuple[str, ...], stem: str) -> bool:

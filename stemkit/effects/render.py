@@ -1,5 +1,6 @@
 """A preset at work: blocks of a song's stems in, blocks of the preset's files out."""
 
+import functools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -9,6 +10,7 @@ from stemkit.effects.preset import check_rate
 from stemkit.effects.schema import MixSettings, Preset, StemSettings
 from stemkit.errors import OptionError
 from stemkit.samples import Samples
+from stemkit.separation.options import EngineOptions
 from stemkit.separation.processor import SampleStream
 from stemkit.separation.queue import SampleQueue
 from stemkit.separation.stems import SONG, Stems
@@ -19,18 +21,24 @@ class Renderer:
 
     They hold native plugins, whose state is in them: a renderer renders one song at a time, and
     each thread needs its own. Raises PresetError for what can't be built, a VST3 or Audio Unit
-    plugin without `allow_plugins` among it.
+    plugin without `allow_plugins` among it. `engine_options` say how a Separator in a chain is run.
     """
 
-    def __init__(self, preset: Preset, *, allow_plugins: bool = False) -> None:
+    def __init__(
+        self,
+        preset: Preset,
+        *,
+        allow_plugins: bool = False,
+        engine_options: EngineOptions | None = None,
+    ) -> None:
         self._preset = preset
         self._tracks = preset.stems or {SONG: StemSettings()}
         self._master = preset.mix or MixSettings()
-        self._track_boards = {
-            name: preset.build_board(track.chain, allow_plugins=allow_plugins)
-            for name, track in self._tracks.items()
-        }
-        self._master_board = preset.build_board(self._master.chain, allow_plugins=allow_plugins)
+        build = functools.partial(
+            preset.build_board, allow_plugins=allow_plugins, engine_options=engine_options
+        )
+        self._track_boards = {name: build(track.chain) for name, track in self._tracks.items()}
+        self._master_board = build(self._master.chain)
 
     @property
     def levels(self) -> dict[str, Level]:

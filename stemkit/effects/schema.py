@@ -17,6 +17,7 @@ from stemkit.effects.catalogue import Effect
 from stemkit.effects.catalogue.base import Table
 from stemkit.effects.catalogue.processors import ModelText
 from stemkit.effects.names import check_file_name, check_summary, check_version
+from stemkit.separation.options import EngineOptions
 
 if TYPE_CHECKING:
     from stemkit.effects.board import Board
@@ -150,11 +151,20 @@ class Preset(Table):
         chains = {f"stems.{name}.chain": stem.chain for name, stem in self.stems.items()}
         return chains | ({"mix.chain": self.mix.chain} if self.mix else {})
 
-    def build_board(self, chain: tuple[Effect, ...], *, allow_plugins: bool = False) -> "Board":
+    def build_board(
+        self,
+        chain: tuple[Effect, ...],
+        *,
+        allow_plugins: bool = False,
+        engine_options: EngineOptions | None = None,
+    ) -> "Board":
         """Return a new Board of one of this preset's chains; raises PresetError as `build` does."""
         from stemkit.effects.board import Board
 
-        return Board([effect.build(self._folder, allow_plugins=allow_plugins) for effect in chain])
+        return Board(
+            effect.build(self._folder, allow_plugins=allow_plugins, engine_options=engine_options)
+            for effect in chain
+        )
 
     def to_toml(self) -> str:
         """Return the preset as TOML, from which `parse_preset` makes it again."""

@@ -44,9 +44,10 @@ _NAME_BYTES = 150  # leaves room for what Ardour makes of a name in names of fil
 def write_ardour_session(track: Track) -> Path:
     """Write a session that plays the stems of `track` from 0, and return its file.
 
-    Each stem is on a track of its own, in its colour, and so is the original, which is muted.
-    The session has the stems' rate, the song's markers, and its tempo where the tags state it,
-    by which no stem is stretched. Played or exported at full level, the stems sum to the mix.
+    Each stem is on a track of its own, in its colour, and so is the original, which is muted, as
+    the mix of a preset is. The session has the stems' rate, the song's markers, and its tempo where
+    the tags state it, by which no stem is stretched. Played or exported at full level, the stems
+    sum to the mix.
 
     wav, aiff and flac are linked or copied as they are; others, and files at another rate than the
     stems', are decoded to 32-bit float wav. A session of that name that is there already gets the
@@ -90,7 +91,7 @@ def _build(folder: Path, name: str, track: Track) -> None:
 def _fill(folder: Path, name: str, track: Track) -> None:
     # Below a folder whose path has a ":" Ardour 7 finds audio only where Ardour 2 kept it.
     audio = folder / "interchange" / re.sub("[^A-Za-z0-9_+=: ]", "_", name) / "audiofiles"
-    original = (Stem(ORIGINAL, track.original),) if track.original else ()
+    original = (Stem(ORIGINAL, track.original, muted=True),) if track.original else ()
     stems = track.stems + original
     lanes = [
         _add_lane(stem, lane, audio, track)
@@ -112,8 +113,7 @@ def _add_lane(stem: Stem, name: str, audio: Path, track: Track) -> Lane:
     else:
         frames, file = track.frames, audio / f"{name}.wav"
         replace_file(file, lambda part: _decode(info, part, track))
-    is_original = stem.path == track.original
-    return Lane(name, colour_of(stem.name), file.name, info.channels, frames, is_original)
+    return Lane(name, colour_of(stem.name), file.name, info.channels, frames, stem.muted)
 
 
 def _decode(info: AudioInfo, target: Path, track: Track) -> None:

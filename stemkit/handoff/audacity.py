@@ -15,10 +15,11 @@ from stemkit.tracks.track import Stem, Track
 def write_audacity(track: Track) -> list[Path]:
     """Write the list of a track's stems, and its markers as labels if it has any.
 
-    The original isn't listed: nothing in a list could mute it, and it would sound on top of its
-    stems. Returns the files written. Raises HandoffError for a stem that can't be listed.
+    The original isn't listed, nor the mix of a preset: nothing in a list could mute them, and they
+    would sound on top of the stems. Returns the files written. Raises HandoffError for a stem that
+    can't be listed.
     """
-    stems = [f'file "{_name(stem, track.folder)}"' for stem in track.stems]
+    stems = [f'file "{_name(stem, track.folder)}"' for stem in track.heard]
     written = [write_lines(track.folder / f"{track.project}.lof", stems)]
     if track.markers:
         labels = [_describe(marker, track.sample_rate) for marker in track.markers]

@@ -9,7 +9,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
@@ -42,6 +42,7 @@ class _Sound:
     info: AudioInfo
     place: str
     external: bool = False
+    is_muted: bool = False
 
     @property
     def seconds(self) -> float:
@@ -52,8 +53,9 @@ def write_dawproject(track: Track, *, embed: bool = True) -> Path:
     """Write a project of the stems of `track`, which plays them from 0, and return its file.
 
     Each stem is a clip on a track of its own, with its colour, and so is the original, which is
-    muted. All times are in seconds, so that no tempo stretches a stem; the tempo is stated where
-    the tags do. Of a marker that has a length the start is kept, since the format has points only.
+    muted, as the mix of a preset is. All times are in seconds, so that no tempo stretches a stem;
+    the tempo is stated where the tags do. Of a marker that has a length the start is kept, since
+    the format has points only.
 
     wav, aiff and flac go into the archive as they are. With `embed` false they are left where they
     are and referred to by paths relative to the project. What programs trim differently at its
@@ -69,10 +71,10 @@ def write_dawproject(track: Track, *, embed: bool = True) -> Path:
 
 
 def _write(path: Path, track: Track, embed: bool) -> None:
-    original = (Stem(ORIGINAL, track.original),) if track.original else ()
+    original = (Stem(ORIGINAL, track.original, muted=True),) if track.original else ()
     with zipfile.ZipFile(path, "w") as archive:
         sounds = [
-            _add_sound(archive, number, stem, track.folder, embed)
+            replace(_add_sound(archive, number, stem, track.folder, embed), is_muted=stem.muted)
             for number, stem in enumerate(track.stems + original, start=1)
         ]
         _add_xml(archive, "project.xml", _make_project(track, sounds))
@@ -168,7 +170,7 @@ def _add_track(structure: Element, sound: _Sound, master: str, ids: Iterator[str
         element, "Channel", audioChannels=str(sound.info.channels), destination=master,
         role="regular", solo="false", id=next(ids),
     )  # fmt: skip
-    _add_mixing(channel, ids, is_muted=sound.stem == ORIGINAL)
+    _add_mixing(channel, ids, is_muted=sound.is_muted)
     return lane
 
 

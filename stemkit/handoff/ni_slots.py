@@ -25,12 +25,12 @@ class Slot:
 
 def whole_song(track: Track) -> Slot:
     """Return the original, or the sum of the stems where there is none."""
-    paths = [track.original] if track.original else [stem.path for stem in track.stems]
+    paths = [track.original] if track.original else [stem.path for stem in track.heard]
     return Slot(ORIGINAL, colour_of(ORIGINAL), dict.fromkeys(paths, 1.0))
 
 
 def fill_slots(track: Track) -> tuple[Slot, ...]:
-    """Return the four slots, which together hold each stem once.
+    """Return the four slots, which together hold each stem once, but not the mix of a preset.
 
     - drums, bass, other and vocals have the first to the fourth, whatever else there is, so that
       vocals are always at the same place; accompaniment has the third.
@@ -54,13 +54,13 @@ def fill_slots(track: Track) -> tuple[Slot, ...]:
 
 
 def _list_sounds(track: Track) -> list[Slot]:
-    names = [flatten(stem.name) for stem in track.stems]
+    names = [flatten(stem.name) for stem in track.heard]
     sounds = [
         Slot(name, colour_of(name), {stem.path: 1.0})
-        for name, stem in zip(names, track.stems, strict=True)
+        for name, stem in zip(names, track.heard, strict=True)
     ]
     if len(sounds) == 1 and track.original:
-        without = {track.original: 1.0, track.stems[0].path: -1.0}
+        without = {track.original: 1.0, track.heard[0].path: -1.0}
         sounds.append(Slot("rest", colour_of("rest"), without))
     return sounds
 

@@ -53,10 +53,11 @@ class _Item:
 def write_reaper_project(track: Track) -> Path:
     """Write a project of a track's stems and return its file, `track.project` with `.rpp`.
 
-    Each stem is a REAPER track with its name and colour; the original comes last, muted. The
-    tempo is stated if the tags know it, and the project's timebase is time, so that it stretches
-    nothing. Files are named relative to the project. Times count from the song's start: a BWF
-    time reference isn't made the project's own start, which would move bar 1 of the tempo as well.
+    Each stem is a REAPER track with its name and colour; the original comes last, muted, as the mix
+    of a preset is. The tempo is stated if the tags know it, and the project's timebase is time, so
+    that it stretches nothing. Files are named relative to the project. Times count from the song's
+    start: a BWF time reference isn't made the project's own start, which would move bar 1 of the
+    tempo as well.
 
     Raises HandoffError for a file that a project can't name, and where it can't be written.
     """
@@ -149,30 +150,30 @@ def _mark(path: Path, songs: Sequence[_Song], *, regions: bool) -> Iterator[str]
 
 
 def _make_tracks(path: Path, songs: Sequence[_Song], channels: int) -> Iterator[_Chunk]:
-    stems: dict[str, list[_Item]] = {}
+    stems: dict[tuple[str, str], list[_Item]] = {}
     originals: list[_Item] = []
     for song in songs:
         for stem in song.track.stems:
-            stems.setdefault(stem.name, []).append(_Item(song, stem.path))
+            kind = "mix" if stem.muted else "stem"
+            stems.setdefault((kind, stem.name), []).append(_Item(song, stem.path))
         if song.track.original:
             originals.append(_Item(song, song.track.original))
-    for name, items in stems.items():
-        yield _make_track(path, name, items, channels, is_muted=False)
+    for (kind, name), items in stems.items():
+        yield _make_track(path, kind, name, items, channels)
     if originals:
-        yield _make_track(path, ORIGINAL, originals, channels, is_muted=True)
+        yield _make_track(path, "original", ORIGINAL, originals, channels)
 
 
-def _make_track(
-    path: Path, name: str, items: Sequence[_Item], channels: int, *, is_muted: bool
-) -> _Chunk:
-    names = (path.name, "original" if is_muted else "stem", name)
+def _make_track(path: Path, kind: str, name: str, items: Sequence[_Item], channels: int) -> _Chunk:
+    """Return a track of stems, of mixes of a preset or of originals, of which the first sounds."""
+    names = (path.name, kind, name)
     identity, label = _identify(*names), _shorten(name)
     return [
         f"TRACK {identity}",
         f"NAME {_quote(label)}",
         f"PEAKCOL {_paint(colour_of(label))}",
         "VOLPAN 1 0 -1 -1 1",
-        f"MUTESOLO {int(is_muted)} 0 0",
+        f"MUTESOLO {int(kind != 'stem')} 0 0",
         f"NCHAN {channels}",
         f"TRACKID {identity}",
         "MAINSEND 1 0",

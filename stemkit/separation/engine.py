@@ -13,8 +13,8 @@ import numpy as np
 from torch import nn
 
 from stemkit.audio.resample import Resampler, longest_delay
-from stemkit.errors import NonFiniteError, OptionError
-from stemkit.samples import Samples
+from stemkit.errors import OptionError
+from stemkit.samples import Samples, check_finite
 from stemkit.separation.ahead import map_ahead
 from stemkit.separation.channels import join_pairs, split_pairs
 from stemkit.separation.device import choose_placement, open_device, open_live_device
@@ -244,7 +244,7 @@ class StemStream:
 
     def _cut(self, block: Samples) -> Iterator[list[Samples]]:
         """Yield the portions of segments that `block` completes, a segment for each pair."""
-        self._check(block)
+        check_finite(block, self._frames_in, self._sample_rate)
         self._frames_in += block.shape[1]
         self._mix.push(block)
         yield from self._gather(self._segmenter.push(self._down.process(split_pairs(block))))
@@ -278,12 +278,6 @@ class StemStream:
         if tail is not None:
             yield from self._release(self._up.process(_stack(tail)))
         yield from self._release(self._up.flush(self._frames_in))
-
-    def _check(self, block: Samples) -> None:
-        if not np.isfinite(block).all():
-            first = int(np.argmin(np.isfinite(block).all(axis=0))) + self._frames_in
-            seconds = first / self._sample_rate
-            raise NonFiniteError(f"NaN or infinity at {seconds:.3f} s (frame {first})")
 
     def _release(self, planes: Samples) -> Iterator[Stems]:
         """Yield the stems of (sources * planes, frames), which are the next of the song."""

@@ -32,6 +32,8 @@ class EngineOptions:
     compiled: bool = False  # see stemkit.separation.compiled
 
     def __post_init__(self) -> None:
+        if isinstance(self.stems, str):
+            raise ArgumentTypeError(f"stems must be a tuple of names, not {self.stems!r}")
         _check_choice("device", self.device, get_args(DeviceName))
         _check_choice("precision", self.precision, get_args(Precision))
         _check_number("segment_seconds", self.segment_seconds)

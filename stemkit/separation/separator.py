@@ -13,6 +13,7 @@ from stemkit.errors import ArgumentTypeError, OptionError
 from stemkit.samples import Samples
 from stemkit.separation.arrays import check_array, find_layout, read_samples
 from stemkit.separation.engine import Engine, StemStream
+from stemkit.separation.guard import check_guard
 from stemkit.separation.options import DeviceName, EngineOptions, Precision
 from stemkit.separation.predictor import read_config
 from stemkit.separation.processor import DEFAULT_BUFFER_SIZE, Processor, SampleStream, check_rate
@@ -40,6 +41,8 @@ class _Settings:
         if not isinstance(self.stem, str):
             raise ArgumentTypeError(f"stem must be a name, not {self.stem!r}")
         stems = {recipe.name: None for recipe in choose_recipes(sources, None)}
+        if self.guard is True:
+            check_guard(choose_recipes(sources, (self.stem,)))
         return EngineOptions(
             tuple(stems | {self.stem: None}),
             self.device,
@@ -169,8 +172,9 @@ class Separator(Processor):
         return _OneStemStream(StemStream(engine, sample_rate, channels), self.stem, channels)
 
     def _process_whole(self, audio: Samples, rate: int, buffer_size: int) -> Samples:
-        stem = self.stem
-        found = self._engine.with_stems((stem,)).separate(audio, rate)[stem]
+        stem, found = self.stem, audio
+        if audio.size:
+            found = self._engine.with_stems((stem,)).separate(audio, rate)[stem]
         self._running = None
         return found
 

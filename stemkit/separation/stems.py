@@ -13,27 +13,29 @@ Stems = dict[str, Samples]
 COMPLEMENTS = {"accompaniment": "vocals", "vocals": "accompaniment"}
 RESIDUAL = "residual"
 
-SONG = "song"
-"""The one stem of a song that isn't separated."""
+SONG = ""
+"""The one stem of a song that isn't separated: no output can have that name."""
 
 
 @dataclass(frozen=True)
 class StemRecipe:
-    """A stem: one of the model's sources, or the mix minus some of them."""
+    """A stem: one of the model's sources, `of`, or else the mix, minus some of them."""
 
     name: str
+    of: str | None = None
     subtracted: tuple[str, ...] = ()
 
     @property
     def needed(self) -> tuple[str, ...]:
         """The sources that it is made of."""
-        return self.subtracted or (self.name,)
+        return (*([] if self.of is None else [self.of]), *self.subtracted)
 
     def make(self, mix: Samples, sources: Stems) -> Samples:
         """Return the stem; `mix` and each of `sources` have its shape."""
+        whole = mix if self.of is None else sources[self.of]
         if not self.subtracted:
-            return sources[self.name]
-        rest = mix.astype(np.float64)
+            return whole
+        rest = whole.astype(np.float64)
         for source in self.subtracted:
             rest -= sources[source]
         return rest.astype(np.float32)
@@ -46,9 +48,9 @@ def choose_recipes(
 
     A stem that the model doesn't give is the mix minus the rest: "accompaniment" without the
     vocals, "vocals" without the accompaniment, and "residual" without every other stem that is
-    wanted (alone: without every source). By default a model's own stems are wanted, and the
-    complement of a model that gives only vocals or only accompaniment. Raises OptionError for any
-    other name and for one that is given twice.
+    wanted (alone: without every source), so that they sum to the mix. By default a model's own
+    stems are wanted, and the complement of a model that gives only vocals or only accompaniment.
+    Raises OptionError for any other name and for one that is given twice.
     """
     if wanted is None:
         alone = COMPLEMENTS.get(sources[0]) if len(sources) == 1 else None
@@ -60,12 +62,16 @@ def choose_recipes(
 
 def _choose_recipe(stem: str, sources: tuple[str, ...], wanted: tuple[str, ...]) -> StemRecipe:
     if stem in sources:
-        return StemRecipe(stem)
+        return StemRecipe(stem, of=stem)
     if COMPLEMENTS.get(stem) in sources:
-        return StemRecipe(stem, (COMPLEMENTS[stem],))
+        return StemRecipe(stem, subtracted=(COMPLEMENTS[stem],))
     if stem == RESIDUAL:
         given = tuple(source for source in sources if source in wanted)
-        return StemRecipe(stem, given or sources)
+        of = None  # what is left of the mix without the accompaniment are the vocals
+        for one in wanted:
+            if one not in sources and COMPLEMENTS.get(one) not in (None, *given):
+                of = COMPLEMENTS[one]
+        return StemRecipe(stem, of, given or (() if of else sources))
     possible = [*sources, *(s for s, other in COMPLEMENTS.items() if other in sources), RESIDUAL]
     raise OptionError(
         f"this model has no stem {stem!r}; choose from: {', '.join(dict.fromkeys(possible))}"

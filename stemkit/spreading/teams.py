@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import joblib
 from joblib._parallel_backends import LokyBackend, ThreadingBackend
@@ -49,6 +49,8 @@ def open_team(spreading: Spreading) -> AbstractContextManager[Team]:
     and ClusterError for a cluster that can't be reached or used.
     """
     backend, workers, address = spreading.backend, spreading.workers, spreading.address
+    if backend not in get_args(Backend):
+        raise OptionError(f"no backend {backend!r}; choose one of: {', '.join(get_args(Backend))}")
     if workers is not None and workers < 1:
         raise OptionError(f"{workers} workers can do nothing; use 1 or more")
     if address is not None and backend in ("threading", "loky"):

@@ -115,11 +115,12 @@ def make_track(
         why = "have a name that no record can hold" if lost else "aren't there any more"
         return base, f"the stems of {record.name!r} {why}"
     first = _plain(base / present[0].file)
+    has_parts = not all(one.is_mix for one in present)
     return Track(
         record.name,
         first.parent,
         _name_project(first.stem, present[0].stem, record.name),
-        tuple(Stem(one.stem, _plain(base / one.file)) for one in present),
+        tuple(Stem(one.stem, _plain(base / one.file), one.is_mix and has_parts) for one in present),
         present[0].sample_rate,
         max(one.channels for one in present),
         max(one.frames for one in present),

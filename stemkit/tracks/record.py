@@ -96,6 +96,9 @@ class StemRecord(Measures):
     is_levelled: bool = False
     """Whether the preset asked for its loudness or its true peak."""
 
+    is_mix: bool = False
+    """Whether it is the preset's mix, of which the others are parts."""
+
 
 class MarkerRecord(_Table):
     """A place in the song that its file marks."""

@@ -8,10 +8,11 @@ from stemkit.tracks.record import MarkerRecord, TagsRecord, TrackRecord
 
 @dataclass(frozen=True)
 class Stem:
-    """A stem's name and its file."""
+    """A stem's name and its file; `muted` where it would sound on top of its own parts."""
 
     name: str
     path: Path
+    muted: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Track:
     frames: int
     original: Path | None = None
     record: TrackRecord | None = None
+
+    @property
+    def heard(self) -> tuple[Stem, ...]:
+        """The stems that aren't muted."""
+        return tuple(stem for stem in self.stems if not stem.muted)
 
     @property
     def tags(self) -> TagsRecord:

@@ -14,6 +14,7 @@ import pytest
 
 import stemkit
 from stemkit.audio.encode import write_encoded
+from stemkit.batch.api import separate_files
 from stemkit.batch.cancel import CancelToken
 from stemkit.batch.cleaning import recover
 from stemkit.batch.driving import open_known
@@ -21,7 +22,7 @@ from stemkit.batch.jobs import Job
 from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress
 from stemkit.batch.request import OutputOptions
-from stemkit.errors import LedgerError, OptionError, PlanError
+from stemkit.errors import ArgumentTypeError, LedgerError, OptionError, PlanError
 from stemkit.separation.options import EngineOptions
 from stemkit.spreading.spread import Backend, Spreading
 from tests.batch.libraries import name_done, name_failed, read_tree, save_tiny, write_song
@@ -269,6 +270,35 @@ def test_what_can_not_be_done_is_refused_at_once(library: Library, tmp_path: Pat
     with pytest.raises(OptionError, match="no stem"):
         stemkit.separate_files(library.songs, library.out, model=library.model, stems=["drums"])
     assert not library.out.exists()
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "no backend 'foo'": {"spreading": Spreading("foo")},  # type: ignore[arg-type]
+    "must be a name or a Path": {"model": 3},
+    "several names, not 'vocals'": {"stems": "vocals"},
+    "output must be a path or URL, not None": {"output": None},
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_what_is_of_the_wrong_type_is_refused_at_once(fault: str, library: Library) -> None:
+    given = {"inputs": library.songs, "output": library.out} | WRONG[fault]
+    with pytest.raises((OptionError, ArgumentTypeError), match=fault):
+        list(separate_files(**given))
+    assert not library.out.exists() or not any(library.out.rglob("*.wav"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"),
+    [
+        ("no provenance 'foo'", {"provenance": "foo"}),
+        ("no hand-off 'foo'", {"handoffs": ("foo",)}),
+        ("handoffs must be a tuple of names", {"handoffs": "reaper"}),
+    ],
+)
+def test_output_options_are_checked(fault: str, options: dict[str, Any]) -> None:
+    with pytest.raises((OptionError, ArgumentTypeError), match=fault):
+        OutputOptions(**options)
 
 
 def test_an_output_that_can_not_be_written_loses_nothing(library: Library) -> None:

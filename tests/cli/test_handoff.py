@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from wavinfo import WavInfoReader
 
 from stemkit.cli.main import run
 from tests.batch.libraries import read_tree, save_tiny, write_song
+from tests.handoff.test_ni_stems import decode
 
 FILES = {
     "reaper": "{}.rpp",
@@ -248,6 +251,38 @@ def test_an_original_has_no_presets_loudness(songs: Path, model: str, tmp_path: 
     original, _ = soundfile.read(out / "one" / "original.wav", dtype="float32")
     song, _ = soundfile.read(songs / "one.wav", dtype="float32")
     np.testing.assert_array_equal(original, song)
+
+
+def is_muted(route: ElementTree.Element) -> bool:
+    return any(one.get("muted") == "1" for one in route.iter("MuteMaster"))
+
+
+def test_the_mix_of_a_preset_is_not_heard_on_top_of_its_stems(
+    songs: Path, model: str, tmp_path: Path
+) -> None:
+    preset = tmp_path / "both.toml"
+    preset.write_text(
+        'version = 1\nsummary = "t"\n[stems.vocals]\n[stems.accompaniment]\n'
+        '[mix]\nname = "sum"\nstem_files = true\n'
+    )
+    out = tmp_path / "out"
+    every = ",".join(FILES)
+    assert separate(songs / "one.wav", out, model, "-p", str(preset), "--handoff", every) == 0
+    lines = (out / "one" / "one.rpp").read_text().split()
+    muted = [int(lines[at + 1]) for at, word in enumerate(lines) if word == "MUTESOLO"]
+    assert muted == [0, 0, 1, 1]
+    assert "sum.wav" not in (out / "one" / "one.lof").read_text()
+    with zipfile.ZipFile(out / "one" / "one.dawproject") as archive:
+        project = ElementTree.fromstring(archive.read("project.xml"))
+    mutes = [one.get("value") for one in project.iter("Mute")]
+    assert mutes == ["false", "false", "true", "true", "false"]  # the last is the master's
+    session = next((out / "one").rglob("*.ardour"))
+    routes = {one.get("name"): one for one in ElementTree.parse(session).iter("Route")}
+    assert {name for name, one in routes.items() if is_muted(one)} == {"sum", "original"}
+    whole, *slots = decode(out / "one" / "one.stem.mp4")
+    assert 0.9 < np.std(sum(slots)) / np.std(whole) < 1.1
+    record = json.loads((out / "one" / "provenance.json").read_text())
+    assert [one["is_mix"] for one in record["stems"]] == [False, False, True]
 
 
 def test_stems_in_folders_of_their_own_are_one_track_each(

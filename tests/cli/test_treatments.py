@@ -64,6 +64,33 @@ def read(path: Path) -> Samples:
     return np.ascontiguousarray(audio.T)
 
 
+def test_what_is_no_number_is_the_songs_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preset = write_preset(tmp_path, '[mix]\nchain = [{ effect = "Gain", gain_db = 3 }]')
+    audio = np.zeros((RATE, 2), np.float32)
+    audio[441, 1] = np.nan
+    soundfile.write(tmp_path / "song.wav", audio, RATE, "FLOAT")
+    assert apply(preset, tmp_path / "song.wav", "-o", tmp_path / "out") == 1
+    assert "song.wav: NaN or infinity at 0.010 s (frame 441)" in capsys.readouterr().err
+
+
+def test_a_guard_of_what_has_no_vocals_is_found_by_the_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    effect = '{ effect = "Separator", stem = "drums", model = "stemkit-small-4", guard = true }'
+    preset = write_preset(tmp_path, f"[mix]\nchain = [{effect}]")
+    assert run(["presets", "check", str(preset)]) == 1
+    assert "mix.chain[0]: no vocals to guard, only drums" in capsys.readouterr().out
+
+
+def test_stems_of_an_unset_variable_are_not_all_stems(
+    library: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert separate(library, "-m", model, "-o", tmp_path / "out", "--stems", "") == 2
+    assert "this model has no stem ''" in capsys.readouterr().err
+
+
 def test_a_neutral_preset_writes_the_bytes_of_no_preset(
     library: Path, model: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,8 @@ from stemkit.effects.preset import parse_preset
 from stemkit.effects.render import Renderer
 from stemkit.errors import OptionError, PresetError
 from stemkit.samples import Samples
+from stemkit.separation.options import EngineOptions, Precision
+from stemkit.separation.separator import Separator
 from stemkit.separation.stems import SONG, Stems
 
 RATE = 44100
@@ -59,6 +61,27 @@ def test_a_neutral_preset_changes_no_bit(channels: int) -> None:
 def test_a_song_that_is_not_separated_goes_through_the_mix() -> None:
     song = make_stems()["vocals"]
     np.testing.assert_array_equal(render('[mix]\nname = "out"', {SONG: song})["out"], song)
+
+
+def test_a_separator_in_a_chain_is_run_as_the_rest() -> None:
+    song = make_stems()["vocals"]
+    preset = parse_preset(HEAD + '[mix]\nchain = [{ effect = "Separator" }]')
+    outputs = {}
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
+    for precision in precisions:
+        options = EngineOptions(precision=precision)
+        parts = Renderer(preset, engine_options=options).render(iter([{SONG: song}]), RATE, 2)
+        outputs[precision] = np.concatenate([part["mix"] for part in parts], axis=1)
+        alone = Separator(precision=precision)(song, RATE)
+        np.testing.assert_allclose(outputs[precision], alone, atol=1e-6)
+    assert np.abs(outputs["float32"] - outputs["bfloat16"]).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", ["song", "mix", "vocals"])
+def test_a_song_is_treated_whatever_its_file_is_called(name: str) -> None:
+    song = make_stems()["vocals"]
+    done = render(f'[mix]\nname = "{name}"\ngain_db = -6', {SONG: song})
+    np.testing.assert_allclose(done[name], song * 10 ** (-6 / 20), atol=1e-6)
 
 
 def test_gain_mute_and_balance() -> None:

@@ -65,6 +65,17 @@ def test_stems_sum_to_the_mix(channels: int, stems: tuple[str, str]) -> None:
     np.testing.assert_allclose(sum(found.values()), mix, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "stems", ["accompaniment residual", "residual drums accompaniment", "drums vocals residual"]
+)
+def test_a_residual_is_what_all_others_lack_of_the_mix(stems: str) -> None:
+    mix = music(20_000)
+    options = dataclasses.replace(SHORT, stems=tuple(stems.split()))
+    found = Engine(make_tiny(("vocals", "drums", "bass")), options).separate(mix, 44100)
+    assert np.abs(found["residual"]).max() > 1e-3
+    np.testing.assert_allclose(sum(found.values()), mix, atol=1e-6)
+
+
 @pytest.mark.parametrize("block", [64, 1000, 22050, 30000])
 def test_blocks_of_any_size_give_the_same_stems(block: int) -> None:
     mix = music(60_000, 2, 48000)

@@ -120,6 +120,23 @@ def test_eight_threads_get_the_bits_of_one(separator: Separator, song: Samples) 
     assert not np.array_equal(alone[0], alone[1])
 
 
+def test_a_stem_without_vocals_is_not_guarded() -> None:
+    model = make_scaled("vocals", "drums")
+    with pytest.raises(OptionError, match="no vocals to guard, only drums"):
+        make_quick(stem="drums", model=model, guard=True)
+    separator = make_quick(model=model, guard=True)
+    with pytest.raises(OptionError, match="no vocals to guard, only drums"):
+        separator.stem = "drums"
+    assert separator.stem == "vocals"
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 2), (2, 0), (0,)], ids=str)
+def test_nothing_comes_of_nothing(shape: tuple[int, ...]) -> None:
+    separator = make_quick(model=make_scaled("vocals"))
+    separator(noise(2, 500), 44100)  # which tells how a square array lies
+    assert separator(noise(*shape), 44100).shape == shape
+
+
 def test_all_stems_are_those_of_single_calls(song: Samples, wholes: dict[int, Samples]) -> None:
     separator = make_small("residual")
     before = song.copy()

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict, JsonValue
 
 from stemkit.errors import PresetError
+from stemkit.separation.options import EngineOptions
 
 if TYPE_CHECKING:
     import pedalboard
@@ -59,11 +60,16 @@ class EffectSettings(Table):
         return ()
 
     def build(
-        self, folder: Path | None = None, *, allow_plugins: bool = False
+        self,
+        folder: Path | None = None,
+        *,
+        allow_plugins: bool = False,
+        engine_options: EngineOptions | None = None,
     ) -> "pedalboard.Plugin | Processor":
         """Return a new plugin with these settings.
 
-        `folder` is where impulse responses are. Raises PresetError for what Pedalboard refuses,
+        `folder` is where impulse responses are, and `engine_options` say where and how exactly a
+        Separator's network is run. Raises PresetError for what Pedalboard refuses,
         for a file that can't be used, and for a VST3 or Audio Unit plugin without `allow_plugins`.
         """
         raise NotImplementedError
@@ -77,7 +83,11 @@ class NativeEffect(EffectSettings):
     """An effect that is one class of Pedalboard's, built from its parameters as they are."""
 
     def build(
-        self, folder: Path | None = None, *, allow_plugins: bool = False
+        self,
+        folder: Path | None = None,
+        *,
+        allow_plugins: bool = False,
+        engine_options: EngineOptions | None = None,
     ) -> "pedalboard.Plugin":
         """Return a new plugin; see `EffectSettings.build`."""
         import pedalboard

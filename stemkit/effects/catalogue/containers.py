@@ -40,6 +40,7 @@ from stemkit.effects.catalogue.space import (
     PitchShift,
     Reverb,
 )
+from stemkit.separation.options import EngineOptions
 
 if TYPE_CHECKING:
     import pedalboard
@@ -61,11 +62,16 @@ class Chain(EffectSettings):
         return self.plugins
 
     def build(
-        self, folder: Path | None = None, *, allow_plugins: bool = False
+        self,
+        folder: Path | None = None,
+        *,
+        allow_plugins: bool = False,
+        engine_options: EngineOptions | None = None,
     ) -> "pedalboard.Plugin | Processor":
         """Return a native Chain, or a Board where there is a Separator inside."""
         built: list[Any] = [
-            plugin.build(folder, allow_plugins=allow_plugins) for plugin in self.plugins
+            plugin.build(folder, allow_plugins=allow_plugins, engine_options=engine_options)
+            for plugin in self.plugins
         ]
         if holds_separator(self):
             from stemkit.effects.board import Board
@@ -96,13 +102,18 @@ class Mix(EffectSettings):
         return self
 
     def build(
-        self, folder: Path | None = None, *, allow_plugins: bool = False
+        self,
+        folder: Path | None = None,
+        *,
+        allow_plugins: bool = False,
+        engine_options: EngineOptions | None = None,
     ) -> "pedalboard.Plugin":
         """Return a new plugin; see `EffectSettings.build`."""
         import pedalboard
 
         built: list[Any] = [
-            plugin.build(folder, allow_plugins=allow_plugins) for plugin in self.plugins
+            plugin.build(folder, allow_plugins=allow_plugins, engine_options=engine_options)
+            for plugin in self.plugins
         ]
         return pedalboard.Mix(built)
 

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from stemkit.effects.catalogue.base import NAMED, EffectSettings
 from stemkit.errors import PresetError
+from stemkit.separation.options import EngineOptions
 from stemkit.weights.registry import check_model_name
 from stemkit.weights.sources import as_path
 
@@ -61,17 +62,25 @@ class Separator(EffectSettings):
         return self
 
     def build(
-        self, folder: Path | None = None, *, allow_plugins: bool = False
+        self,
+        folder: Path | None = None,
+        *,
+        allow_plugins: bool = False,
+        engine_options: EngineOptions | None = None,
     ) -> "SeparatorProcessor":
         """Return a new processor; see `EffectSettings.build`."""
         from stemkit.separation.separator import Separator as SeparatorProcessor
 
+        run = engine_options or EngineOptions()
         return SeparatorProcessor(
             self.stem,
             self.model,
+            run.device,
+            run.precision,
             segment_seconds=self.segment_seconds,
             overlap_seconds=self.overlap_seconds,
             guard=self.guard,
+            compiled=run.compiled,
         )
 
 
@@ -91,7 +100,11 @@ class ExternalEffect(EffectSettings):
     """How long the plugin may take to start, in seconds."""
 
     def build(
-        self, folder: Path | None = None, *, allow_plugins: bool = False
+        self,
+        folder: Path | None = None,
+        *,
+        allow_plugins: bool = False,
+        engine_options: EngineOptions | None = None,
     ) -> "pedalboard.Plugin":
         """Return a new plugin; see `EffectSettings.build`."""
         if not allow_plugins:

@@ -13,6 +13,7 @@ from stemkit.effects.catalogue.base import (
     Share,
 )
 from stemkit.effects.catalogue.impulses import check_relative, find_impulse, require_loaded
+from stemkit.separation.options import EngineOptions
 
 if TYPE_CHECKING:
     import pedalboard
@@ -69,7 +70,11 @@ class Convolution(NativeEffect):
     """The convolved share of what comes out; 0 is only the dry signal."""
 
     def build(
-        self, folder: Path | None = None, *, allow_plugins: bool = False
+        self,
+        folder: Path | None = None,
+        *,
+        allow_plugins: bool = False,
+        engine_options: EngineOptions | None = None,
     ) -> "pedalboard.Plugin":
         """Return a new plugin; see `EffectSettings.build`."""
         import pedalboard
