@@ -201,9 +201,15 @@ def _tell(result: "Evaluation", *, quiet: bool) -> int:
 def _tell_summary(result: "Evaluation") -> None:
     click.echo()
     header = ("GROUP", "STEM", "METRIC", "MEDIAN, dB [95 %]", "MEAN, dB [95 %]", "TRACKS")
+    groupings = {one.grouping for one in result.summary if one.grouping}
+
+    def name_group(grouping: str, group: str) -> str:
+        name = group or ("-" if grouping else "all")
+        return f"{grouping}: {name}" if grouping and len(groupings) > 1 else name
+
     lines = [
         (
-            one.group or ("-" if one.grouping else "all"),
+            name_group(one.grouping, one.group),
             one.stem,
             one.metric,
             str(one.median),
@@ -213,8 +219,7 @@ def _tell_summary(result: "Evaluation") -> None:
         for one in result.summary
     ]
     shown = [header, *lines]
-    grouped = any(one.grouping for one in result.summary)
-    print_table(shown if grouped else [line[1:] for line in shown])
+    print_table(shown if groupings else [line[1:] for line in shown])
     frames, silent = result.frames
     if silent:
         click.echo(

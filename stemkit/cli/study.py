@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 @click.option("--jobs", metavar="N", type=click.IntRange(1), default=1, show_default=True,
               help="Processes, each with models of its own.")  # fmt: skip
 @click.option(
-    "--save-audio", is_flag=True, help="Keep mixes, parts and estimates in RESULTS/audio."
+    "--save-audio",
+    is_flag=True,
+    help="Keep mixes, parts and estimates in RESULTS/audio; models of one name are numbered in turn.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Only errors.")
 def study(

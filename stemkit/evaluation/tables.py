@@ -68,6 +68,11 @@ def read_groups(path: Path) -> dict[str, Groups]:
     """
     lines = _read_csv(path)
     header = list(lines[0]) if lines else []
+    if "" in header:
+        raise OptionError(
+            f"{path}: column {header.index('') + 1} has no name; give it one, or leave it out as "
+            f"pandas does with index=False"
+        )
     if _TRACK not in header or len(header) < 2:
         raise OptionError(f"{path} needs a header with track and the names of groupings after it")
     if taken := sorted(set(header) & _RESERVED - {_TRACK}):
@@ -133,11 +138,15 @@ def _read_row(line: dict[str, str]) -> Row:
 def _read_csv(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = list(csv.DictReader(file, restval="", strict=True))
+            reader = csv.DictReader(file, restval="", strict=True)
+            names = list(reader.fieldnames or ())
+            lines = list(reader)
     except OSError as error:
         raise OptionError(f"can't read {path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise OptionError(f"{path} isn't a CSV file in UTF-8: {error}") from error
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise OptionError(f"{path} has two columns {twice[0]!r}; rename one")
     for number, line in enumerate(lines, 2):
         if None in line:
             raise OptionError(f"{path}: line {number} has more fields than the header")

@@ -158,7 +158,7 @@ def cut_active(audio: Samples, frames: int, random: np.random.Generator) -> Samp
     if audio.shape[1] < frames:
         return _repeat(audio, frames)
     active = _select_active(_measure_frames(audio))
-    length = -(-frames // _FRAME)
+    length = max(1, frames // _FRAME)  # those that are in it whole
     counts = np.convolve(active, np.ones(length, int), "valid") if len(active) > length else [0]
     good = np.flatnonzero(counts >= min(_ACTIVE_SHARE * length, np.max(counts)))
     start = min(int(random.choice(good)) * _FRAME, audio.shape[1] - frames)

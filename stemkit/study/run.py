@@ -174,12 +174,20 @@ def _limit(score_db: float) -> float | None:
     return None if math.isnan(score_db) else float(np.clip(score_db, -HIGHEST_DB, HIGHEST_DB))
 
 
+_ESTIMATES = ("* vocals*.wav", "* accompaniment*.wav")
+
+
 def _write_sounds(folder: Path, sounds: Mapping[str, Samples]) -> None:
     taken: set[str] = set()
     for name, audio in sounds.items():
         path = folder / f"{_choose_name(Path(name).name, taken)}.wav"
         with writing_to(path):
             replace_file(path, functools.partial(_write_wav, audio))
+    for pattern in _ESTIMATES:  # of an earlier study with other models, whose mix is gone
+        for path in folder.glob(pattern):
+            if path.stem.casefold() not in taken:
+                with writing_to(path):
+                    path.unlink()
 
 
 def _choose_name(wanted: str, taken: set[str]) -> str:

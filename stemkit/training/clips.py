@@ -20,6 +20,8 @@ from stemkit.samples import Samples
 _QUIETEST = 0.01  # peak, with 8 of the 16 bits
 FLOOR_DB = -75.0  # a bin this far below the loudest one counts as empty
 
+_FORM = 2  # of what the cache holds; another makes it anew
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -62,7 +64,7 @@ class ClipCache:
         """
         with reading(sound.path):
             state = sound.path.stat()
-        stamp = f"{sound}:{state.st_size}:{state.st_mtime_ns}:{self.sample_rate}"
+        stamp = f"{_FORM}:{sound}:{state.st_size}:{state.st_mtime_ns}:{self.sample_rate}"
         name = hashlib.sha256(stamp.encode()).hexdigest()[:24]
         data, facts = self.folder / f"{name}.npy", self.folder / f"{name}.json"
         found = _read_facts(facts) if data.exists() else None
@@ -126,11 +128,12 @@ def _save_array(path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.int16
 def measure_bandwidth(audio: Samples, sample_rate: int) -> float:
     """Return the highest frequency, in Hz, that (channels, frames) holds above the floor."""
     size = 2048
-    mono = audio.mean(axis=0)
-    usable = len(mono) // size * size
+    usable = audio.shape[1] // size * size
     if usable == 0:
         return sample_rate / 2
-    blocks = mono[:usable].reshape(-1, size) * np.hanning(size)
-    power = (np.abs(np.fft.rfft(blocks)) ** 2).mean(axis=0)
+    power = np.zeros(size // 2 + 1)
+    for channel in audio[:, :usable]:  # what two sides have against each other counts, too
+        blocks = channel.reshape(-1, size) * np.hanning(size)
+        power += (np.abs(np.fft.rfft(blocks)) ** 2).mean(axis=0)
     above = np.nonzero(10 * np.log10(power / (power.max() + 1e-20) + 1e-20) > FLOOR_DB)[0]
     return float((above[-1] if len(above) else 0) * sample_rate / size)

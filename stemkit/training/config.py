@@ -254,6 +254,11 @@ class TrainingConfig(Table):
             raise ValueError("give hours or max_steps, at which it ends")
         if not self.pool and not self.songs:
             raise ValueError("give a [[pool]] for each source, or [[songs]]")
+        if self.remix > self.batch_size:
+            raise ValueError(
+                f"remix {self.remix} would mix a batch_size of {self.batch_size} the same way "
+                f"twice; choose at most that"
+            )
         if self.mixing.unsplit > 0:
             _check_unsplit(self)
         _check_mixing(self)
@@ -283,10 +288,20 @@ def _check_unsplit(config: TrainingConfig) -> None:
         raise ValueError("mixing.unsplit needs a [[pool]] of accompaniment")
 
 
+def _find_text(value: object) -> list[object]:
+    """Return what of a value, or of a list of values, is text or a boolean."""
+    parts = value if isinstance(value, list) else [value]
+    return [part for part in parts if isinstance(part, str | bool)]
+
+
 def _check_network(config: TrainingConfig) -> None:
     """Raise ValueError for a network that can't be, or that the mixes don't fit."""
     if "sources" in config.network:
         raise ValueError("sources stand at the top, not in [network]")
+    usual = ARCHITECTURES[config.architecture].to_dict()
+    for name, value in config.network.items():
+        if not isinstance(usual.get(name, ""), str) and (wrong := _find_text(value)):
+            raise ValueError(f"network.{name}: {wrong[0]!r} isn't a number")
     try:
         network = config.network_config()
     except CheckpointError as error:

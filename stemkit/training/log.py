@@ -28,12 +28,15 @@ class Line:
 
 
 class TrainingLog:
-    """The log of a run in its output folder; lines after `step` are cut off when it's opened."""
+    """The log of a run in its output folder; lines after `step` are cut off when it's opened.
+
+    At step 0 nothing is kept: what was scored before may have begun with other weights.
+    """
 
     def __init__(self, folder: Path, stems: tuple[str, ...], step: int) -> None:
         self.path = folder / "log.csv"
         self._stems = stems
-        kept = [line for line in read_log(self.path) if line.step <= step]
+        kept = [line for line in read_log(self.path) if line.step <= step and step]
         with writing(self.path):
             replace_file(self.path, lambda temporary: self._write(temporary, "w", kept))
 
@@ -50,10 +53,6 @@ class TrainingLog:
             for line in lines:
                 values = (getattr(line, name) for name in FIELDS)
                 writer.writerow((*values, *(line.scores.get(stem) for stem in self._stems)))
-
-    def has_scores(self, step: int) -> bool:
-        """Return whether it has a validation after this step."""
-        return any(line.scores and line.step == step for line in read_log(self.path))
 
     def draw(self) -> None:
         """Draw log.png anew."""

@@ -164,7 +164,7 @@ def _lead(run: _Run, material: Material, songs: tuple[StemSong, ...]) -> Iterato
         yield f"step {trainee.step} was the last; for more, raise hours or max_steps"
     elif trainee.step:
         yield f"going on from step {trainee.step}"
-    elif config.init is not None and not log.has_scores(0):
+    elif config.init is not None:
         yield _report(run, log, songs)
     saved = trainee.seconds
     stopped = False

@@ -57,6 +57,11 @@ def choose_device(config: TrainingConfig, ranks: Ranks) -> torch.device:
             f"a batch_size of {config.batch_size} can't be shared evenly by {ranks.count} "
             f"processes; choose a multiple of {ranks.count}"
         )
+    if config.remix > config.batch_size // ranks.count:
+        raise OptionError(
+            f"remix {config.remix} is more than the {config.batch_size // ranks.count} examples of "
+            f"each process, and would mix them the same way twice; raise batch_size"
+        )
     name = config.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -22,7 +22,7 @@ MIX = "mix"
 
 @dataclass(frozen=True)
 class SongScore:
-    """SDR of those stems that a song has, in dB, and of the mix itself."""
+    """SDR of those stems that a song has, in dB, and of the mix itself; a silent one has none."""
 
     song: str
     stems_db: dict[str, float]
@@ -93,9 +93,11 @@ def _score_song(engine: Engine, song: StemSong, check: Callable[[], None]) -> So
     references, mix = dict(zip(song.parts, sounds, strict=True)), sounds.sum(axis=0)
     check()
     estimates = engine.separate(mix, engine.sample_rate, check)
+    compared = [(stem, stem, estimate) for stem, estimate in estimates.items()]
+    compared.append((MIX, engine.stems[0], mix))
     scores = {
-        stem: measure_sdr(references[stem], estimate)
-        for stem, estimate in estimates.items()
-        if stem in references
+        name: measure_sdr(references[stem], estimate)
+        for name, stem, estimate in compared
+        if stem in references and references[stem].any()
     }
-    return SongScore(song.name, scores | {MIX: measure_sdr(references[engine.stems[0]], mix)})
+    return SongScore(song.name, scores)

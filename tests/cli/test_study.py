@@ -155,6 +155,9 @@ def test_models_of_one_name_keep_the_sounds_of_each(tmp_path: Path) -> None:
     sounds = [soundfile.read(path)[0] for path in kept]
     assert len(sounds) == 2
     assert not np.allclose(*sounds)
+    assert run(["study", str(material), *options[:-2], "--seed", "1"]) == 0
+    (left,) = (tmp_path / "out" / "audio").rglob("*vocals*")
+    assert left.name == "it.safetensors vocals.wav"
 
 
 def test_one_speaker_is_not_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

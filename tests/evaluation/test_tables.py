@@ -91,6 +91,9 @@ def test_differences_are_paired(tmp_path: Path) -> None:
         ("stem,track\npop,a\n", "no grouping can be called 'stem'"),
         ("track,stem\na,pop\n", "no grouping can be called 'stem'"),
         ("track,genre\na,pop,rock\n", "line 2 has more fields"),
+        (",track,genre\n0,a,pop\n", "column 1 has no name"),
+        ("track,\na,pop\n", "column 2 has no name"),
+        ("track,genre,genre\na,pop,rock\n", "two columns 'genre'"),
         ("track,genre\na,\xff\n", "isn't a CSV file in UTF-8"),
     ],
 )

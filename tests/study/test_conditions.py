@@ -248,6 +248,14 @@ def test_an_excerpt_has_its_length_and_sounds(frames: int) -> None:
         assert np.count_nonzero(excerpt[0]) >= 0.4 * frames
 
 
+def test_an_excerpt_holds_the_one_thing_there_is() -> None:
+    sound = np.zeros((2, RATE * 3), np.float32)
+    sound[:, RATE // 20 * 25 + RATE // 20 - 1] = 0.5  # at the end of 50 ms
+    frames = round(1.01 * RATE)
+    excerpts = [cut_active(sound, frames, np.random.default_rng(seed)) for seed in range(300)]
+    assert all(excerpt.any() for excerpt in excerpts)
+
+
 def test_what_is_short_is_repeated() -> None:
     sound = np.tile(np.linspace(0.1, 0.2, RATE // 4, dtype=np.float32), (2, 1))
     excerpt = cut_active(sound, RATE, np.random.default_rng(0))

@@ -10,18 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from stemkit.errors import ModelError, OptionError, TrainingError
 from stemkit.nn.checkpoints import load_checkpoint, save_checkpoint
 from stemkit.nn.resunet import ResUNet
 from stemkit.training import trainee as trainee_module
-from stemkit.training.log import read_log
+from stemkit.training.log import Line, TrainingLog, read_log
 from stemkit.training.loop import Report, train
 from stemkit.training.mixing import Batch, MixDataset
 from stemkit.training.trainee import new_network
-from tests.training.making import NETWORK, POOLS, SONGS, make_config
+from tests.training.making import NETWORK, POOLS, RATE, SONGS, make_config
 
 
 def run(folder: Path, *tables: str, **keys: object) -> tuple[list[Report], str]:
@@ -194,9 +196,30 @@ def test_hours_are_those_of_steps_and_of_waiting_for_examples(
     assert 0.6 < report.seconds < 5
 
 
+def test_a_silent_stem_has_no_score(folder: Path) -> None:
+    songs = shutil.copytree(folder / "songs", folder / "checks")
+    for name in ("vocals.wav", "mixture.wav"):
+        path = songs / "another" / name
+        soundfile.write(path, np.zeros_like(soundfile.read(path)[0]), RATE)
+    ((report,), _) = run(folder, max_steps=1, validation="'checks'")
+    scores = {song.song: set(song.stems_db) for song in report.songs}
+    assert scores == {
+        "a song": {"vocals", "accompaniment", "mix"}, "another": {"accompaniment"},
+    }  # fmt: skip
+    heard = next(song for song in report.songs if song.song == "a song")
+    assert report.medians()["vocals"] == heard.stems_db["vocals"]
+
+
+def test_what_was_scored_before_any_step_is_scored_anew(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path, ("vocals",), 0)
+    log.add(Line(0, 0.0, 1e-3, scores={"vocals": 5.0}))
+    assert read_log(TrainingLog(tmp_path, ("vocals",), 2).path)
+    assert not read_log(TrainingLog(tmp_path, ("vocals",), 0).path)
+
+
 def test_a_step_of_remixed_sources_learns_from_all_of_them(folder: Path) -> None:
-    run(folder, max_steps=2, output="'once'")
-    ((report,), _) = run(folder, max_steps=2, output="'thrice'", remix=3)
+    run(folder, max_steps=2, output="'once'", batch_size=3)
+    ((report,), _) = run(folder, max_steps=2, output="'thrice'", remix=3, batch_size=3)
     once, thrice = read_losses(folder / "once"), read_losses(folder / "thrice")
     assert once != thrice
     assert report.loss == pytest.approx(sum(loss or 0 for _, loss, _ in thrice) / 2)

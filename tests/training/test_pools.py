@@ -190,6 +190,12 @@ def test_the_bandwidth_of_a_pool_can_be_a_loss_or_its_nature(
     assert measure_bandwidth(make_noise(2, 20000), RATE) == pytest.approx(20000, abs=300)
 
 
+def test_what_two_sides_have_against_each_other_has_a_bandwidth() -> None:
+    side = make_noise(2, 5000)[:1]
+    wide = np.concatenate([side, -side])
+    assert measure_bandwidth(wide, RATE) == pytest.approx(5000, abs=300)
+
+
 FOUR = ("vocals", "drums", "bass", "other")
 
 

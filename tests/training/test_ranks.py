@@ -95,6 +95,13 @@ def test_a_batch_that_cannot_be_shared_evenly_is_an_error(folder: Path) -> None:
         choose_device(make(folder, "out", 1), Ranks(number=0, count=3))
 
 
+def test_more_remixes_than_a_process_has_examples_are_an_error(folder: Path) -> None:
+    config = make(folder, "out", 1).model_copy(update={"remix": 3})
+    choose_device(config, Ranks(number=0, count=1))
+    with pytest.raises(OptionError, match="remix 3 is more than the 2 examples of each process"):
+        choose_device(config, Ranks(number=0, count=2))
+
+
 def test_auto_precision_is_what_the_device_is_made_for(folder: Path) -> None:
     def choose(precision: str, device: str) -> torch.dtype:
         config = make_config(folder, precision=f'"{precision}"', max_steps=1)
