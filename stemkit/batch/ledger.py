@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from stemkit.batch.entries import COLUMNS, RECORD_KEY, Driver, Entry, Status, bind, to_entry
+from stemkit.batch.find import identify_inode
 from stemkit.batch.jobs import Job
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, SourceState
 from stemkit.batch.settings import Settings
@@ -25,6 +26,7 @@ from stemkit.storage.names import name_place
 
 _APPLICATION_ID = 0x53544D4B  # "STMK"
 _VERSION = 1
+_LEAST_ROOM_BYTES = 2**20
 _TABLES = """
 CREATE TABLE settings (
     fingerprint TEXT PRIMARY KEY, effective TEXT NOT NULL, places TEXT NOT NULL
@@ -74,6 +76,7 @@ class Ledger:
             except BaseException:
                 self._database.close()
                 raise
+            self._identity = identify_inode(self.path)
 
     def close(self) -> None:
         """Close the database; its journal is folded into it."""
@@ -156,7 +159,12 @@ class Ledger:
             )
 
     def begin(self, job: Job, fingerprint: str) -> None:
-        """Note that a job is being done from now on, and that its outputs may change."""
+        """Note that a job is being done from now on, and that its outputs may change.
+
+        Raises LedgerError where the ledger's file was removed or replaced meanwhile.
+        """
+        if identify_inode(self.path) != self._identity:
+            raise LedgerError(f"{self.path} was removed while the run went on; run again")
         self._ask(
             "INSERT INTO jobs (name, source, targets, status, fingerprint, attempts, changed) "
             "VALUES (?1, ?2, ?3, 'running', ?4, 1, ?5) "
@@ -173,7 +181,11 @@ class Ledger:
             case Done():
                 self._finish_done(outcome)
             case Failed():
-                self._update(outcome.job, "failed", outcome.error, outcome.seconds)
+                names = outcome.job.target_names
+                with self._change():
+                    for one in outcome.written:
+                        self._note_file(names[one.stem], one.size_bytes, one.sha256)
+                    self._update(outcome.job, "failed", outcome.error, outcome.seconds)
             case Dropped():
                 self._update(outcome.job, "interrupted")
 
@@ -224,10 +236,7 @@ class Ledger:
 
     def _write_done(self, done: Done, outputs: list[dict[str, object]]) -> None:
         for output in outputs:
-            self._ask(
-                "INSERT OR REPLACE INTO files VALUES (?, ?, ?)",
-                output["path"], output["size_bytes"], output["sha256"],
-            )  # fmt: skip
+            self._note_file(output["path"], output["size_bytes"], output["sha256"])
         self._ask(
             "UPDATE jobs SET status = 'done', size_bytes = ?, mtime_ns = ?, sha256 = ?, "
             "outputs = ?, audio_seconds = ?, seconds = ?, error = '', changed = ? WHERE name = ?",
@@ -236,6 +245,9 @@ class Ledger:
         )  # fmt: skip
         if done.record:
             self._ask("INSERT OR REPLACE INTO records VALUES (?, ?)", done.job.name, done.record)
+
+    def _note_file(self, path: object, size_bytes: object, sha256: object) -> None:
+        self._ask("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", path, size_bytes, sha256)
 
     def _update(self, job: Job, status: Status, error: str = "", seconds: float = 0) -> None:
         self._ask(
@@ -291,7 +303,8 @@ class Ledger:
         try:
             yield
         except (sqlite3.OperationalError, OSError) as error:  # no room, no permission
-            raise LedgerError(f"the ledger {self.path} can't be used: {error}") from error
+            room = "" if _has_room(self.path.parent) else "; the disk is full"
+            raise LedgerError(f"the ledger {self.path} can't be used: {error}{room}") from error
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             fault = " ".join(str(error).split())
             raise LedgerError(
@@ -321,7 +334,22 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
     else:  # SQLite can't read a journal where it can't write
         return _read_copy(path, journal)
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("SELECT 1 FROM sqlite_master")
+    except sqlite3.OperationalError:
+        database.close()
+        if mode != "ro":
+            raise
+        return _read_copy(path, journal)  # SQLite wants room to read a journal
+    return database
+
+
+def _has_room(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free >= _LEAST_ROOM_BYTES
+    except OSError:
+        return True
 
 
 def _read_copy(path: Path, journal: Path) -> sqlite3.Connection:

@@ -63,15 +63,17 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A song that can't be treated, of which nothing was written.
+    """A song that can't be treated.
 
     `error` is one line. `details` is a traceback where the fault may be stemkit's own, else empty.
+    `written` are the outputs that had taken their names by then, each whole: none as a rule.
     """
 
     job: Job
     error: str
     details: str = ""
     seconds: float = 0.0
+    written: tuple[Written, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

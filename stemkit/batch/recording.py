@@ -144,12 +144,14 @@ def write_record(path: Path, record: TrackRecord) -> None:
 
 def require_record(path: Path, kind: type[TrackRecord | RunRecord]) -> None:
     """Raise EncodeError for a file or folder that a record would replace and that is none."""
-    if not path.exists() and not path.is_symlink():
-        return
     try:
+        if not path.exists() and not path.is_symlink():
+            return
         is_record = path.is_file() and isinstance(read_record(path), kind)
     except RecordError:  # damaged, or of another stemkit
         is_record = True
+    except OSError as error:  # a name that is too long
+        raise EncodeError(f"can't write {path}: {error.strerror}") from error
     if not is_record:
         raise EncodeError(f"{path} isn't a record of stemkit's; move it away")
 

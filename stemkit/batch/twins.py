@@ -27,6 +27,7 @@ def link_twin(job: Job, done: Done) -> Done | Failed:
     Hard links where the file system has them, copies elsewhere.
     """
     began = time.perf_counter()
+    outputs: list[Written] = []
     try:
         stored = stat_place(job.source)
         with fetched(job.source) as source:
@@ -34,12 +35,14 @@ def link_twin(job: Job, done: Done) -> Done | Failed:
                 return Failed(job, f"{job.source.name!r} changed since it was planned; run again")
         targets = job.targets
         _refuse_folders(targets.values())
-        outputs = tuple(_link(output, targets[output.stem]) for output in done.outputs)
+        for output in done.outputs:
+            outputs.append(_link(output, targets[output.stem]))
     except (OSError, StemkitError) as error:
-        return Failed(job, f"can't be linked to {done.job.source}: {error}")
+        fault = f"can't be linked to {done.job.source}: {error}"
+        return Failed(job, fault, written=tuple(outputs))
     state = replace(done.source, size_bytes=stored.size_bytes, mtime_ns=stored.mtime_ns)
     seconds = time.perf_counter() - began
-    return Done(job, state, outputs, done.audio_seconds, seconds, twin_of=done.job.source)
+    return Done(job, state, tuple(outputs), done.audio_seconds, seconds, twin_of=done.job.source)
 
 
 def describe_twin(done: Done, record: TrackRecord | None, treatment: Treatment) -> Done | Failed:
@@ -53,7 +56,7 @@ def describe_twin(done: Done, record: TrackRecord | None, treatment: Treatment) 
         with published({"record": job.record}) as files:
             write_record(files["record"], own)
     except (OSError, StemkitError) as error:
-        return Failed(job, str(error))
+        return Failed(job, str(error), written=done.outputs)
     if isinstance(job.source, Path):
         return replace(done, warnings=tuple(hand_off_job(job, job.source, own, treatment)))
     return done

@@ -74,26 +74,35 @@ def treat_job(work: Work, job: Job) -> Outcome:
     """
     studio = open_studio(work.treatment, work.workers, shares_memory=work.shares_memory)
     began = time.perf_counter()
+    settled: list[Written] = []
     try:
-        return _treat(work, job, studio, began)
+        return _treat(work, job, studio, began, settled)
     except _StopError:
         return Dropped(job)
     except StemkitError as error:
-        return Failed(job, _one_line(error), "", time.perf_counter() - began)
+        return Failed(job, _one_line(error), "", time.perf_counter() - began, tuple(settled))
     except Exception as error:
         line = f"{type(error).__name__}: {_one_line(error)}"
-        return Failed(job, line, traceback.format_exc(), time.perf_counter() - began)
+        details = traceback.format_exc()
+        return Failed(job, line, details, time.perf_counter() - began, tuple(settled))
 
 
 class _StopError(Exception):
     """Raised in the middle of a song once the run is to stop."""
 
 
-def _treat(work: Work, job: Job, studio: Studio, began: float) -> Done:
+def _treat(work: Work, job: Job, studio: Studio, began: float, settled: list[Written]) -> Done:
+    """Treat one song; `settled` gets the outputs that have their names, whatever comes after."""
+    described: dict[str, Written] = {}
+
+    def settle(stem: str) -> None:
+        if stem in described:  # else it's the record
+            settled.append(described[stem])
+
     if work.cancel.is_set():
         raise _StopError
     before = stat_place(job.source)
-    with fetched(job.source) as source, published(_list_files(work, job)) as files:
+    with fetched(job.source) as source, published(_list_files(work, job), settle) as files:
         record_path = files.pop(_RECORD, None)
         if record_path is not None:  # before any work
             require_record(record_path, TrackRecord)
@@ -113,19 +122,21 @@ def _treat(work: Work, job: Job, studio: Studio, began: float) -> Done:
                     writer.write(blocks)
                 _require_unchanged(job.source, before)
                 written = writer.finish(follower.check)
-        described = tuple(_describe(output, job, levels) for output in written.values())
+        described |= {stem: _describe(output, job, levels) for stem, output in written.items()}
+        every = tuple(described.values())
+        settled += [one for one in every if isinstance(one.path, Path)]
         record = None
         if work.settings is not None:
             heard = Heard(reader.info, follower.frames, follower.finish(), metadata)
             record = make_record(
-                job, state, heard, described, channels, work.treatment, work.settings, warnings
+                job, state, heard, every, channels, work.treatment, work.settings, warnings
             )
             if record_path is not None:
                 write_record(record_path, record)
             warnings += hand_off_job(job, source, record, work.treatment)
     kept = record.model_dump_json() if record and work.treatment.provenance == "run" else ""
     return Done(
-        job, state, described, follower.seconds, time.perf_counter() - began,
+        job, state, every, follower.seconds, time.perf_counter() - began,
         warnings=tuple(warnings), record=kept,
     )  # fmt: skip
 

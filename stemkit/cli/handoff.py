@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stemkit.cli.lines import printable
+from stemkit.cli.places import LocalType
 from stemkit.cli.report import ALL_DONE, NOTHING_TO_DO, SOME_FAILED
 
 if TYPE_CHECKING:
@@ -14,9 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument(
-    "folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False)
-)
+@click.argument("folder", metavar="DIR", type=LocalType(file_okay=False))
 @click.option("--to", "wanted", metavar="LIST", required=True,
               help="Programs: reaper, ardour, dawproject, audacity, bwf, ni-stems.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Only errors.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stemkit.cli.places import LocalType
 from stemkit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _SIZE = click.IntRange(200, 20000)
 
 
 @click.command()
-@click.argument("source", metavar="FILE|TRACK_DIR", type=click.Path(path_type=Path, exists=True))
+@click.argument("source", metavar="FILE|TRACK_DIR", type=LocalType())
 @click.option("-o", "--output", required=True, metavar="FILE|-",
               type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
               help="Write it there, as its ending says; - is PNG to standard output.")  # fmt: skip

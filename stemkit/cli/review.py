@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stemkit.cli.lines import printable
+from stemkit.cli.places import LocalType
 from stemkit.cli.report import ALL_DONE, NOTHING_TO_DO, SOME_FAILED
 
 if TYPE_CHECKING:
@@ -13,9 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument(
-    "folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False)
-)
+@click.argument("folder", metavar="DIR", type=LocalType(file_okay=False))
 @click.option(
     "-o", "--output", metavar="OUT", type=click.Path(path_type=Path, file_okay=False),
     help="Where the pages go.  [default: DIR/review]",

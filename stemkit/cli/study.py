@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--save-audio",
     is_flag=True,
-    help="Keep mixes, parts and estimates in RESULTS/audio; models of one name are numbered in turn.",
+    help="Keep mixes, parts and estimates in RESULTS/audio; models of one name are numbered.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Only errors.")
 def study(

@@ -84,7 +84,9 @@ def hash_track(track: Track) -> str:
     """Return what changes with all that the projects of a track are made of."""
     if track.record is not None:
         record = track.record.model_dump_json(exclude={"versions", "settings", "warnings"})
-        return hash_text(record)
+        lacking = len(track.record.stems) - len(track.stems)
+        names = [stem.name for stem in track.stems]
+        return hash_text(record + ascii(names) if lacking else record)
     states = [(stem.name, stem.path.name, _state_of(stem.path)) for stem in track.stems]
     return hash_text(ascii(states))
 

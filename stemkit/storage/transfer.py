@@ -61,12 +61,14 @@ def _copy_blocks(place: UPath, path: Path) -> int:
 
 
 @contextmanager
-def published(targets: Mapping[str, Place]) -> Iterator[dict[str, Path]]:
+def published(
+    targets: Mapping[str, Place], tell: Callable[[str], object] = lambda stem: None
+) -> Iterator[dict[str, Path]]:
     """Give a local file to write for each target, and send them when the block ends well.
 
     A target that is a Path is given as it is. Each file appears in its store only when it is
-    whole, one after another: where one fails, those before it stay. If the block raises, nothing
-    is sent. Raises EncodeError for a file that can't be sent.
+    whole, one after another, and `tell` is told of each: where one fails, those before it stay. If
+    the block raises, nothing is sent. Raises EncodeError for a file that can't be sent.
     """
     remote = {stem: place for stem, place in targets.items() if not isinstance(place, Path)}
     local = {stem: place for stem, place in targets.items() if isinstance(place, Path)}
@@ -79,6 +81,7 @@ def published(targets: Mapping[str, Place]) -> Iterator[dict[str, Path]]:
         yield {stem: local[stem] for stem in targets}
         for stem, place in remote.items():
             _upload(local[stem], place)
+            tell(stem)
 
 
 def _upload(path: Path, place: UPath) -> None:

@@ -85,7 +85,7 @@ def _find_recorded(
 ) -> Iterator[Track | Fault]:
     records = list(shared)
     for name in names:
-        if not name.endswith(".json") or name.startswith("."):
+        if not name.endswith(".json") or name.startswith(".") or not (folder / name).is_file():
             continue
         try:
             record = read_record(folder / name)
@@ -96,7 +96,12 @@ def _find_recorded(
             records.append((folder, record))
     files = {_plain(base / one.file) for base, record in records for one in record.stems}
     for base, record in records:
-        yield make_track(root, base, record, files)
+        track = make_track(root, base, record, files)
+        yield track
+        if isinstance(track, Track):
+            for one in record.stems:
+                if not (base / one.file).is_file():
+                    yield base / one.file, f"isn't there any more, a stem of {record.name!r}"
 
 
 def make_track(
@@ -156,7 +161,8 @@ def _is_inside(path: Path, root: Path) -> bool:
 def _guess_track(folder: Path, names: list[str]) -> Iterator[Track]:
     files: list[AudioInfo] = []
     for name in names:
-        if claims_audio(Path(name)) and not name.startswith("."):
+        is_audio = claims_audio(Path(name)) and not name.startswith(".")
+        if is_audio and (folder / name).is_file():
             try:
                 files.append(probe_audio(folder / name))
             except AudioError:

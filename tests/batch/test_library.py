@@ -22,9 +22,10 @@ from stemkit.batch.jobs import Job
 from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress
 from stemkit.batch.request import OutputOptions
-from stemkit.errors import ArgumentTypeError, LedgerError, OptionError, PlanError
+from stemkit.errors import ArgumentTypeError, EncodeError, LedgerError, OptionError, PlanError
 from stemkit.separation.options import EngineOptions
 from stemkit.spreading.spread import Backend, Spreading
+from stemkit.storage import transfer
 from tests.batch.libraries import name_done, name_failed, read_tree, save_tiny, write_song
 
 
@@ -299,6 +300,56 @@ def test_what_is_of_the_wrong_type_is_refused_at_once(fault: str, library: Libra
 def test_output_options_are_checked(fault: str, options: dict[str, Any]) -> None:
     with pytest.raises((OptionError, ArgumentTypeError), match=fault):
         OutputOptions(**options)
+
+
+def test_what_failed_once_its_stems_were_there_is_done_again(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, record: object) -> None:
+        raise EncodeError(f"can't write {path}: no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stemkit.batch.worker.write_record", fail)
+        assert len(name_failed(library.run())) == 3
+    assert name_done(library.run()) == ["0.wav", "1.wav", "2.wav"]
+
+
+def test_what_was_sent_before_a_store_failed_is_sent_again(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = transfer._send
+
+    def fail(path: Path, place: Any) -> int:
+        if "accompaniment" in place.name:
+            raise PermissionError
+        return send(path, place)
+
+    store = f"memory://{library.out.name}"
+    with monkeypatch.context() as patch:
+        patch.setattr(transfer, "_send", fail)
+        (outcome,) = separate_files(library.songs / "0.wav", store, model=library.model)
+        assert isinstance(outcome, Failed)
+    (outcome,) = separate_files(library.songs / "0.wav", store, model=library.model)
+    assert isinstance(outcome, Done), outcome
+
+
+def test_a_name_that_is_too_long_is_a_line(library: Library) -> None:
+    long = write_song(library.songs / f"{'x' * 240}.wav")
+    options = OutputOptions(name_template="{track} ({stem})")
+    outcomes = library.run(output_options=options)
+    assert name_failed(outcomes) == [long.name]
+    (failed,) = (one for one in outcomes if isinstance(one, Failed))
+    assert "File name too long" in failed.error
+    assert not failed.details
+
+
+def test_a_ledger_that_is_removed_under_a_run_ends_it(library: Library) -> None:
+    spreading = Spreading(workers=1)
+    outcomes = separate_files(library.songs, library.out, model=library.model, spreading=spreading)
+    next(outcomes)
+    shutil.rmtree(library.out)
+    with pytest.raises(LedgerError, match="was removed while the run went on"):
+        list(outcomes)
 
 
 def test_an_output_that_can_not_be_written_loses_nothing(library: Library) -> None:

@@ -253,6 +253,21 @@ def test_an_original_has_no_presets_loudness(songs: Path, model: str, tmp_path: 
     np.testing.assert_array_equal(original, song)
 
 
+def test_a_stem_that_is_gone_is_told_and_the_project_made_anew_with_it(
+    songs: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, kept = tmp_path / "out", tmp_path / "kept.wav"
+    assert separate(songs / "one.wav", out, model) == 0
+    vocals = out / "one" / "vocals.wav"
+    shutil.move(vocals, kept)
+    assert run(["handoff", str(out), "--to", "reaper"]) == 1
+    assert f"{vocals}: isn't there any more, a stem of 'one'" in capsys.readouterr().err
+    assert "vocals.wav" not in (out / "one" / "one.rpp").read_text()
+    shutil.move(kept, vocals)
+    assert separate(songs / "one.wav", out, model, "--handoff", "reaper") == 0
+    assert "vocals.wav" in (out / "one" / "one.rpp").read_text()
+
+
 def is_muted(route: ElementTree.Element) -> bool:
     return any(one.get("muted") == "1" for one in route.iter("MuteMaster"))
 

@@ -35,6 +35,16 @@ def test_pages_go_where_they_shall(library: Path, tmp_path: Path) -> None:
     assert not (library / "review").exists()
 
 
+def test_a_url_is_a_folder_here_or_told_to_be_none(
+    library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["review", library.as_uri(), "--no-audio", "--workers", "1"]) == 0
+    assert (library / "review" / "index.html").is_file()
+    for command in (["review"], ["handoff", "--to", "reaper"], ["plot", "-o", "x.png"]):
+        assert run([*command, "memory://stems"]) == 2
+        assert "isn't on this machine; copy it here first" in capsys.readouterr().err
+
+
 def test_a_broken_track_is_one_line(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (library / "two" / "vocals.wav").write_bytes(b"")
     assert run(["review", str(library), "--no-audio", "--workers", "1"]) == 1

@@ -1,6 +1,7 @@
 """Tracks are found by their records, else by the looks of a folder, and what is broken is told."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -104,9 +105,21 @@ def test_what_is_broken_is_told_and_the_rest_is_found(tmp_path: Path) -> None:
 
 def test_a_stem_that_is_gone_leaves_the_others(tmp_path: Path) -> None:
     make_track(tmp_path / "song", frames=100)
-    (tmp_path / "song" / "vocals.wav").unlink()
-    (track,) = find(tmp_path)
+    lost = tmp_path / "song" / "vocals.wav"
+    lost.unlink()
+    track, fault = find_tracks(tmp_path)
+    assert isinstance(track, Track)
     assert [stem.name for stem in track.stems] == ["accompaniment"]
+    assert fault == (lost, "isn't there any more, a stem of 'song'")
+
+
+def test_a_pipe_among_stems_is_passed_by(tmp_path: Path) -> None:
+    make_track(tmp_path / "song", frames=100)
+    os.mkfifo(tmp_path / "song" / "x.json")
+    (tmp_path / "other").mkdir()
+    for name in ("a.wav", "b.wav"):
+        os.mkfifo(tmp_path / "other" / name)
+    assert [track.name for track in find(tmp_path)] == ["song"]
 
 
 def test_the_original_is_named_as_its_stems_are() -> None:
