@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Plan:
     """What the inputs led to: `jobs` of all the `songs` that there are.
 
-    `done` are the inputs whose outputs are there already. `twins` are jobs whose input has the
+    `done` are the inputs whose outputs are there already, `altered` those outputs whose length is
+    another than when they were written: edited since, or cut. `twins` are jobs whose input has the
     same content as another job's, by the name of that job, which is among `jobs`; `known_twins`
     those whose content was separated in an earlier run. `differences` are the settings that are
     others than those of jobs whose reason is "settings".
@@ -41,6 +42,7 @@ class Plan:
     twins: dict[str, tuple[Job, ...]] = field(default_factory=dict)
     known_twins: tuple[tuple[Job, Done], ...] = ()
     differences: tuple[str, ...] = ()
+    altered: "tuple[Place, ...]" = ()
 
     def all_jobs(self) -> Iterator[Job]:
         """Yield every job, twins among them."""
@@ -66,6 +68,7 @@ def plan_run(
     fingerprint, listing = settings.fingerprint, Listing(naming.output)
     jobs: list[Job] = []
     done: list[Place] = []
+    altered: list[Place] = []
     faults = list(findings.faults)
     for job, file in zip(name_jobs(findings.audio, naming), findings.audio, strict=True):
         if findings.fresh is not None and file.path not in findings.fresh:
@@ -77,6 +80,7 @@ def plan_run(
                 faults.append(fault)
             case None:
                 done.append(job.source)
+                altered += _list_altered(job, ledger, listing)
             case Fault() as fault:
                 faults.append(fault)
             case reason:
@@ -95,6 +99,7 @@ def plan_run(
         {name: tuple(group) for name, group in twins.of.items()},
         tuple(twins.known),
         _name_differences(jobs, settings, ledger),
+        tuple(altered),
     )
 
 
@@ -151,8 +156,17 @@ def _is_as_written(name: str, target: "Place", size: int, ledger: Ledger | None)
 
 
 def _has_outputs(job: Job, listing: Listing) -> bool:
-    """Return whether every output is there; each is whole, since only whole ones get their name."""
+    """Return whether every output is there; each was whole, for only then it got its name."""
     return all(listing.size_of(target) for target in job.targets.values())
+
+
+def _list_altered(job: Job, ledger: Ledger | None, listing: Listing) -> "Iterator[Place]":
+    """Yield the outputs of a job that is done whose length isn't what was written."""
+    entry = ledger.find(job.name) if ledger else None
+    for output in entry.outputs if entry else ():
+        target = job.output / output.path
+        if listing.size_of(target) != output.size_bytes:
+            yield target
 
 
 def _name_differences(

@@ -36,6 +36,11 @@ class LinePrinter:
             counts = (f"{count} {REASONS[reason]}" for reason, count in reasons.most_common())
             which = f" ({', '.join(plan.differences)})" if plan.differences else ""
             self._say(f"to do: {', '.join(counts)}{which}")
+        if plan.altered:
+            first, *others = plan.altered
+            which = f"{first} and {len(others)} more" if others else f"{first}"
+            fault = "not as long as written; left as is, --overwrite makes all anew"
+            click.echo(printable(f"warning: {which}: {fault}"), err=True)
         if not self._verbose:
             return
         for path in plan.not_audio:

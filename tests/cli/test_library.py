@@ -211,6 +211,23 @@ def test_retry_does_what_failed_with_the_settings_that_it_had(
     assert entry.attempts == 3
 
 
+def test_an_output_that_was_cut_is_told_and_stays(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song, out = write_song(tmp_path / "song.wav"), tmp_path / "out"
+    arguments = ["separate", str(song), "-o", str(out), "-m", str(model), "-q"]
+    assert run(arguments) == 0
+    capsys.readouterr()
+    assert run(arguments) == 3
+    assert capsys.readouterr().err == ""
+    vocals = out / "song" / "vocals.wav"
+    vocals.write_bytes(vocals.read_bytes()[:1000])
+    assert run(arguments) == 3
+    told = capsys.readouterr().err
+    assert told.startswith(f"warning: {vocals}: not as long as written; left as is")
+    assert vocals.stat().st_size == 1000
+
+
 def test_clean_removes_temporary_files_and_nothing_else(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
