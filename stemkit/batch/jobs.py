@@ -2,7 +2,6 @@
 
 import string
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
@@ -115,10 +114,12 @@ class _Named:
 
 def _tell_apart(files: list[FoundFile], naming: Naming) -> list[_Named]:
     named = [_Named(file, file.folder, _track_of(file.path)) for file in files]
-    named = _rename_collisions(named, naming, lambda n: replace(n, track=n.file.path.name))
-    named = _rename_collisions(
-        named, naming, lambda n: replace(n, folder=Path(n.file.root_name) / n.file.folder)
-    )
+    for rename in (_name_extension, _name_root):
+        groups = _group_collisions(named, naming)
+        if not groups:
+            return named
+        colliding = {id(one) for group in groups for one in group}
+        named = [rename(one) if id(one) in colliding else one for one in named]
     for group in _group_collisions(named, naming):
         first, second = (str(one.file.path) for one in group[:2])
         raise PlanError(
@@ -127,11 +128,12 @@ def _tell_apart(files: list[FoundFile], naming: Naming) -> list[_Named]:
     return named
 
 
-def _rename_collisions(
-    named: list[_Named], naming: Naming, rename: Callable[[_Named], _Named]
-) -> list[_Named]:
-    colliding = {id(one) for group in _group_collisions(named, naming) for one in group}
-    return [rename(one) if id(one) in colliding else one for one in named]
+def _name_extension(named: _Named) -> _Named:
+    return replace(named, track=named.file.path.name)
+
+
+def _name_root(named: _Named) -> _Named:
+    return replace(named, folder=Path(named.file.root_name) / named.file.folder)
 
 
 def _group_collisions(named: list[_Named], naming: Naming) -> list[list[_Named]]:
@@ -153,7 +155,7 @@ def _render(named: _Named, stem: str, naming: Naming) -> str:
 
 
 def _render_all(named: _Named, naming: Naming) -> list[str]:
-    """Return the names of all files of a track."""
+    """Return the names of all files of a track: its stems', maybe the original's, its record's."""
     names = [_render(named, stem, naming) for stem in naming.stems]
     if naming.with_original:
         names.append(name_original(Path(names[0]), naming.stems[0]).as_posix())
@@ -178,8 +180,8 @@ def _fill_template(named: _Named, stem: str, naming: Naming) -> str:
 
 
 def _make_job(named: _Named, naming: Naming) -> Job:
-    names = {stem: _render(named, stem, naming) for stem in naming.stems}
     every = _render_all(named, naming)
+    names = dict(zip(naming.stems, every, strict=False))  # then come the others
     if len(set(names.values())) == len(names) and len(set(every)) < len(every):
         raise PlanError(
             f"a stem of {named.file.path} would share an output with the record or the original "
@@ -187,7 +189,7 @@ def _make_job(named: _Named, naming: Naming) -> Job:
         )
     if len(set(every)) < len(every):
         raise PlanError(f"the stems of {named.file.path} would share an output; use {{stem}}")
-    return Job(named.file.path, naming.output, names, record_name=_render_record(named, naming))
+    return Job(named.file.path, naming.output, names, record_name=every[-1])
 
 
 def check_targets(jobs: list[Job], output: "Place") -> None:

@@ -2,14 +2,14 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stemkit.batch.entries import Entry
 from stemkit.batch.find import Fault, Findings, FoundFile, identify_inode
-from stemkit.batch.jobs import Job, Naming, Reason, name_jobs
+from stemkit.batch.jobs import Job, Reason
 from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, SourceState, Written
 from stemkit.batch.settings import Settings, name_differences
@@ -53,7 +53,8 @@ class Plan:
 
 def plan_run(
     findings: Findings,
-    naming: Naming,
+    named: Sequence[Job],
+    output: "Place",
     settings: Settings,
     ledger: Ledger | None,
     *,
@@ -62,15 +63,15 @@ def plan_run(
 ) -> Plan:
     """Return what is to be done about what was found: all that the ledger doesn't know as done.
 
-    Without a ledger, what has its outputs is done; so is what stemkit has no record of. Raises
-    PlanError as `name_jobs` does.
+    `named` are the jobs that `name_jobs` made of it. Without a ledger, what has its outputs is
+    done; so is what stemkit has no record of.
     """
-    fingerprint, listing = settings.fingerprint, Listing(naming.output)
+    fingerprint, listing = settings.fingerprint, Listing(output)
     jobs: list[Job] = []
     done: list[Place] = []
     altered: list[Place] = []
     faults = list(findings.faults)
-    for job, file in zip(name_jobs(findings.audio, naming), findings.audio, strict=True):
+    for job, file in zip(named, findings.audio, strict=True):
         if findings.fresh is not None and file.path not in findings.fresh:
             continue
         match "overwrite" if overwrite else _judge(job, file, fingerprint, ledger, listing):

@@ -1,6 +1,6 @@
 """A run from what was found to its last outcome: the plan, the work, and the ledger throughout."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -65,10 +65,21 @@ class Batch:
         """The settings that the ledger knows; raises ModelError and PresetError."""
         return describe_treatment(self.treatment)
 
-    def plan(self, findings: Findings, settings: Settings, ledger: Ledger | None) -> Plan:
-        """Return what is to be done about what was found; raises PlanError."""
+    def plan(
+        self,
+        findings: Findings,
+        settings: Settings,
+        ledger: Ledger | None,
+        jobs: Sequence[Job] | None = None,
+    ) -> Plan:
+        """Return what is to be done about what was found; raises PlanError.
+
+        `jobs` are what `name_jobs` made of it, if it was asked already.
+        """
+        if jobs is None:
+            jobs = name_jobs(findings.audio, self.naming)
         return plan_run(
-            findings, self.naming, settings, ledger,
+            findings, jobs, self.naming.output, settings, ledger,
             overwrite=self.overwrite, dedupe=self.dedupe,
         )  # fmt: skip
 
@@ -89,13 +100,13 @@ def run_batch(
         if not findings.audio:  # nothing to do isn't worth a ledger
             yield from _announce(batch.plan(findings, settings, None), output, announce)
             continue
-        name_jobs(findings.audio, batch.naming)  # refused before anything is written
+        jobs = name_jobs(findings.audio, batch.naming)  # refused before anything is written
         with drive(output) as ledger:
             recover(ledger, output)
             ledger.note_settings(settings)
             for found in chain([findings], rounds):
                 try:
-                    plan = batch.plan(found, settings, ledger)
+                    plan = batch.plan(found, settings, ledger, jobs if found is findings else None)
                 except PlanError as error:
                     if found.fresh is None:
                         raise

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from stemkit.batch.find import find_audio
-from stemkit.batch.jobs import Naming
+from stemkit.batch.jobs import Naming, name_jobs
 from stemkit.batch.plan import Plan, plan_run
 from stemkit.batch.settings import Settings
 from stemkit.errors import OptionError, PlanError
@@ -28,7 +28,9 @@ def name(output: Path, template: str = "{folder}/{track}/{stem}") -> Naming:
 
 def plan_jobs(inputs: list[Path], naming: Naming, *, overwrite: bool = False) -> Plan:
     findings = find_audio(inputs, naming.output)
-    return plan_run(findings, naming, Settings("{}", "{}"), None, overwrite=overwrite)
+    jobs = name_jobs(findings.audio, naming)
+    settings = Settings("{}", "{}")
+    return plan_run(findings, jobs, naming.output, settings, None, overwrite=overwrite)
 
 
 def targets(plan: Plan, output: Path) -> list[str]:
