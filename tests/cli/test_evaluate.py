@@ -203,6 +203,7 @@ def test_models_are_all_asked_for_before_the_first_is_run(
     assert not folders[2].exists()
 
 
+@pytest.mark.slow
 def test_a_model_that_was_done_when_the_next_was_stopped_is_not_run_again(
     folders: tuple[Path, Path, Path],
     monkeypatch: pytest.MonkeyPatch,

@@ -182,6 +182,7 @@ def test_only_what_cannot_be_used_is_blamed(
     assert "left out alone-docs, with-docs: no file of docs could be used" in said
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="names of files are UTF-16 there")
 def test_names_of_any_code_and_script_can_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -78,6 +78,7 @@ def test_a_start_from_elsewhere_comes_too_late_for_what_has_begun(
     assert "has a training that goes on, too late for --init" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["MixDataset", "_Examples"])
 def test_what_fails_in_a_worker_ends_it_though_workers_heed_no_signal(
     tmp_path: Path, kind: str
@@ -119,6 +120,7 @@ def test_before_it_is_asked_the_first_signal_ends_it() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_decoding_is_interrupted_at_once_and_leaves_nothing_that_was_begun(tmp_path: Path) -> None:
     write_material(tmp_path)
     long = np.random.default_rng(0).normal(size=(44100 * 40, 2)) / 8
