@@ -182,13 +182,13 @@ def _fill_template(named: _Named, stem: str, naming: Naming) -> str:
 def _make_job(named: _Named, naming: Naming) -> Job:
     every = _render_all(named, naming)
     names = dict(zip(naming.stems, every, strict=False))  # then come the others
-    if len(set(names.values())) == len(names) and len(set(every)) < len(every):
+    if len(set(every)) < len(every):
+        if len(set(names.values())) < len(names):
+            raise PlanError(f"the stems of {named.file.path} would share an output; use {{stem}}")
         raise PlanError(
             f"a stem of {named.file.path} would share an output with the record or the original "
             "that is kept beside it; give it another name"
         )
-    if len(set(every)) < len(every):
-        raise PlanError(f"the stems of {named.file.path} would share an output; use {{stem}}")
     return Job(named.file.path, naming.output, names, record_name=every[-1])
 
 

@@ -74,14 +74,15 @@ def plan_run(
     for job, file in zip(named, findings.audio, strict=True):
         if findings.fresh is not None and file.path not in findings.fresh:
             continue
-        match "overwrite" if overwrite else _judge(job, file, fingerprint, ledger, listing):
+        entry = ledger.find(job.name) if ledger and not overwrite else None
+        match "overwrite" if overwrite else _judge(job, file, fingerprint, ledger, entry, listing):
             case str() as reason if not overwrite and (
                 fault := _find_obstacle(job, reason, ledger, listing)
             ):
                 faults.append(fault)
             case None:
                 done.append(job.source)
-                altered += _list_altered(job, ledger, listing)
+                altered += _list_altered(job, entry, listing)
             case Fault() as fault:
                 faults.append(fault)
             case reason:
@@ -105,10 +106,17 @@ def plan_run(
 
 
 def _judge(
-    job: Job, file: FoundFile, fingerprint: str, ledger: Ledger | None, listing: Listing
+    job: Job,
+    file: FoundFile,
+    fingerprint: str,
+    ledger: Ledger | None,
+    entry: Entry | None,
+    listing: Listing,
 ) -> Reason | Fault | None:
-    """Return why a job is to be done, None if it is done, or what is wrong with it."""
-    entry = ledger.find(job.name) if ledger else None
+    """Return why a job is to be done, None if it is done, or what is wrong with it.
+
+    `entry` is its row in the ledger, if it has one.
+    """
     if entry is None:
         return None if _has_outputs(job, listing) else "missing"
     match entry.status:
@@ -161,9 +169,8 @@ def _has_outputs(job: Job, listing: Listing) -> bool:
     return all(listing.size_of(target) for target in job.targets.values())
 
 
-def _list_altered(job: Job, ledger: Ledger | None, listing: Listing) -> "Iterator[Place]":
+def _list_altered(job: Job, entry: Entry | None, listing: Listing) -> "Iterator[Place]":
     """Yield the outputs of a job that is done whose length isn't what was written."""
-    entry = ledger.find(job.name) if ledger else None
     for output in entry.outputs if entry else ():
         target = job.output / output.path
         if listing.size_of(target) != output.size_bytes:

@@ -11,9 +11,9 @@ from stemkit.batch.handing import check_handoffs
 from stemkit.batch.jobs import DEFAULT_TEMPLATE, Naming
 from stemkit.batch.treatment import Provenance, Treatment
 from stemkit.errors import ArgumentTypeError, OptionError
-from stemkit.handoff.kinds import Handoff
+from stemkit.handoff.kinds import Handoff, require_handoffs
 from stemkit.separation.guard import check_guard
-from stemkit.separation.options import EngineOptions
+from stemkit.separation.options import EngineOptions, check_choice
 from stemkit.separation.stems import choose_recipes
 from stemkit.weights.sources import read_sources
 
@@ -42,15 +42,10 @@ class OutputOptions:
     handoffs: tuple[Handoff, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.provenance not in get_args(Provenance):
-            known = ", ".join(get_args(Provenance))
-            raise OptionError(f"no provenance {self.provenance!r}; choose one of: {known}")
+        check_choice("provenance", self.provenance, get_args(Provenance))
         if isinstance(self.handoffs, str):
             raise ArgumentTypeError(f"handoffs must be a tuple of names, not {self.handoffs!r}")
-        for handoff in self.handoffs:
-            if handoff not in get_args(Handoff):
-                known = ", ".join(get_args(Handoff))
-                raise OptionError(f"no hand-off {handoff!r}; choose of: {known}")
+        require_handoffs(self.handoffs)
 
 
 def request_separation(

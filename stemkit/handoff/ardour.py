@@ -32,7 +32,6 @@ from stemkit.handoff.ardour_session import CLICK, MASTER, Lane, make_session
 from stemkit.handoff.colours import colour_of
 from stemkit.handoff.faults import explain_os_errors
 from stemkit.samples import Samples
-from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.track import Stem, Track
 
 _READABLE = ("wav", "aiff", "flac")
@@ -91,8 +90,7 @@ def _build(folder: Path, name: str, track: Track) -> None:
 def _fill(folder: Path, name: str, track: Track) -> None:
     # Below a folder whose path has a ":" Ardour 7 finds audio only where Ardour 2 kept it.
     audio = folder / "interchange" / re.sub("[^A-Za-z0-9_+=: ]", "_", name) / "audiofiles"
-    original = (Stem(ORIGINAL, track.original, muted=True),) if track.original else ()
-    stems = track.stems + original
+    stems = track.with_original
     lanes = [
         _add_lane(stem, lane, audio, track)
         for stem, lane in zip(stems, _name_lanes(stems), strict=True)

@@ -24,7 +24,6 @@ from stemkit.files import partial_path, replace_file
 from stemkit.handoff.colours import colour_of
 from stemkit.handoff.faults import explain_os_errors
 from stemkit.handoff.text import flatten
-from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.record import TagsRecord
 from stemkit.tracks.track import Stem, Track
 
@@ -71,11 +70,10 @@ def write_dawproject(track: Track, *, embed: bool = True) -> Path:
 
 
 def _write(path: Path, track: Track, embed: bool) -> None:
-    original = (Stem(ORIGINAL, track.original, muted=True),) if track.original else ()
     with zipfile.ZipFile(path, "w") as archive:
         sounds = [
             replace(_add_sound(archive, number, stem, track.folder, embed), is_muted=stem.muted)
-            for number, stem in enumerate(track.stems + original, start=1)
+            for number, stem in enumerate(track.with_original, start=1)
         ]
         _add_xml(archive, "project.xml", _make_project(track, sounds))
         _add_xml(archive, "metadata.xml", _make_metadata(track))

@@ -34,8 +34,8 @@ class EngineOptions:
     def __post_init__(self) -> None:
         if isinstance(self.stems, str):
             raise ArgumentTypeError(f"stems must be a tuple of names, not {self.stems!r}")
-        _check_choice("device", self.device, get_args(DeviceName))
-        _check_choice("precision", self.precision, get_args(Precision))
+        check_choice("device", self.device, get_args(DeviceName))
+        check_choice("precision", self.precision, get_args(Precision))
         _check_number("segment_seconds", self.segment_seconds)
         _check_number("overlap_seconds", self.overlap_seconds)
         _check_batch_size(self.batch_size)
@@ -48,7 +48,8 @@ class EngineOptions:
             )
 
 
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise OptionError for what is none of the choices that an option has."""
     if not isinstance(value, str) or value not in choices:
         raise OptionError(f"no {name} {value!r}; choose one of: {', '.join(choices)}")
 

@@ -19,6 +19,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from stemkit.errors import OptionError
 from stemkit.separation.memory import count_fitting_steps
+from stemkit.separation.options import check_choice
 from stemkit.spreading.team import Died, Raised, Team
 
 Backend = Literal["threading", "loky", "dask", "ray"]
@@ -49,8 +50,7 @@ def open_team(spreading: Spreading) -> AbstractContextManager[Team]:
     and ClusterError for a cluster that can't be reached or used.
     """
     backend, workers, address = spreading.backend, spreading.workers, spreading.address
-    if backend not in get_args(Backend):
-        raise OptionError(f"no backend {backend!r}; choose one of: {', '.join(get_args(Backend))}")
+    check_choice("backend", backend, get_args(Backend))
     if workers is not None and workers < 1:
         raise OptionError(f"{workers} workers can do nothing; use 1 or more")
     if address is not None and backend in ("threading", "loky"):

@@ -99,9 +99,10 @@ def _find_recorded(
         track = make_track(root, base, record, files)
         yield track
         if isinstance(track, Track):
-            for one in record.stems:
-                if not (base / one.file).is_file():
-                    yield base / one.file, f"isn't there any more, a stem of {record.name!r}"
+            present = {stem.path for stem in track.stems}
+            for path in (_plain(base / one.file) for one in record.stems):
+                if path not in present:
+                    yield path, f"isn't there any more, a stem of {record.name!r}"
 
 
 def make_track(

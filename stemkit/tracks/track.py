@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.record import MarkerRecord, TagsRecord, TrackRecord
 
 
@@ -35,6 +36,12 @@ class Track:
     frames: int
     original: Path | None = None
     record: TrackRecord | None = None
+
+    @property
+    def with_original(self) -> tuple[Stem, ...]:
+        """The stems, and last the original, muted, if there is one."""
+        original = () if self.original is None else (Stem(ORIGINAL, self.original, muted=True),)
+        return self.stems + original
 
     @property
     def heard(self) -> tuple[Stem, ...]:
