@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from stemkit.effects.calls import Form
 from stemkit.effects.catalogue import EffectSettings, describe_plugin
+from stemkit.effects.catalogue.base import Surroundings
 from stemkit.effects.contents import (
     Plugin,
     Stage,
@@ -247,7 +248,9 @@ class _BoardStream:
 def _rebuild(kind: type[Board], parts: Iterable[Processor | EffectSettings]) -> Board:
     """Return the board that was pickled."""
     return kind(
-        part if isinstance(part, Processor) else part.build(_root(), allow_plugins=True)
+        part
+        if isinstance(part, Processor)
+        else part.build(Surroundings(_root(), allow_plugins=True))
         for part in parts
     )
 

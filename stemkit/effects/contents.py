@@ -8,6 +8,7 @@ from weakref import WeakSet
 import pedalboard
 
 from stemkit.effects.catalogue.impulses import passes_through
+from stemkit.effects.names import shorten
 from stemkit.errors import BoardError, NotAnEffectError
 from stemkit.separation.processor import Processor
 
@@ -60,7 +61,7 @@ def check_distinct(plugins: Iterable[Plugin]) -> None:
             continue
         if any(plugin is other for other in seen):
             raise BoardError(
-                f"{_shorten(plugin)} is in this board twice, and a native plugin has the state of "
+                f"{shorten(plugin)} is in this board twice, and a native plugin has the state of "
                 f"one place only; make a second one"
             )
         seen.append(plugin)
@@ -82,7 +83,7 @@ def _check_plugin(plugin: object, here: str) -> Plugin:
         raise NotAnEffectError(f"{here} is the class {plugin.__name__}; make an instance of it")
     if not isinstance(plugin, pedalboard.Plugin | Processor):
         raise NotAnEffectError(
-            f"{here} is {_shorten(plugin)}, which is neither a Pedalboard plugin nor a stemkit "
+            f"{here} is {shorten(plugin)}, which is neither a Pedalboard plugin nor a stemkit "
             f"processor; leave it out"
         )
     if isinstance(plugin, pedalboard.Plugin) and not _is_native(type(plugin)):
@@ -95,7 +96,7 @@ def _check_plugin(plugin: object, here: str) -> Plugin:
         _check_convolution(plugin, here)
     if plugin.is_instrument:
         raise NotAnEffectError(
-            f"{here} is {_shorten(plugin)}, an instrument, which makes its sound from MIDI; "
+            f"{here} is {shorten(plugin)}, an instrument, which makes its sound from MIDI; "
             f"a board takes effects"
         )
     return plugin
@@ -120,8 +121,3 @@ def _is_native(kind: type) -> bool:
 
 def _native_base(kind: type) -> type:
     return next(base for base in kind.__mro__ if _is_native(base))
-
-
-def _shorten(plugin: object) -> str:
-    text = repr(plugin)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,13 +1,14 @@
 """Presets: reading their files, checking them whole before anything is loaded, and writing them."""
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from stemkit.effects.catalogue import EffectSettings, Separator, walk_effects
+from stemkit.effects.catalogue.base import Surroundings
 from stemkit.effects.catalogue.impulses import find_impulse
 from stemkit.effects.catalogue.processors import ExternalEffect
 from stemkit.effects.catalogue.space import Convolution
@@ -81,35 +82,30 @@ def check_preset(preset: Preset, *, allow_plugins: bool = False) -> None:
     Each native plugin is really made once, so whatever Pedalboard refuses is found. VST3 and Audio
     Unit plugins are loaded only if `allow_plugins`; else they are taken to be there.
     """
-    faults = _find_model_faults(preset)
-    for chain_place, chain in preset.chains.items():
-        for place, effect in walk_effects(chain, chain_place):
-            if isinstance(effect, ExternalEffect) and not allow_plugins:
-                continue
-            fault = _find_build_fault(effect, preset.folder, allow_plugins=allow_plugins)
-            faults += [f"{place}: {fault}"] if fault else []
-    _raise_all(preset, faults)
+    around = Surroundings(preset.folder, allow_plugins)
+    faults = [
+        f"{place}: {fault}"
+        for place, effect in _walk(preset)
+        if allow_plugins or not isinstance(effect, ExternalEffect)
+        if (fault := _find_build_fault(effect, around))
+    ]
+    _raise_all(preset, _find_model_faults(preset) + faults)
 
 
 def check_plugins(preset: Preset, *, allow_plugins: bool) -> None:
     """Raise PresetError for each VST3 or Audio Unit plugin that can't be loaded or mustn't be."""
-    faults = []
-    for chain_place, chain in preset.chains.items():
-        for place, effect in walk_effects(chain, chain_place):
-            if isinstance(effect, ExternalEffect):
-                fault = _find_build_fault(effect, preset.folder, allow_plugins=allow_plugins)
-                faults += [f"{place}: {fault}"] if fault else []
+    around = Surroundings(preset.folder, allow_plugins)
+    faults = [
+        f"{place}: {fault}"
+        for place, effect in _walk(preset)
+        if isinstance(effect, ExternalEffect) and (fault := _find_build_fault(effect, around))
+    ]
     _raise_all(preset, faults)
 
 
 def check_stems(preset: Preset, sources: tuple[str, ...]) -> None:
     """Raise PresetError for each stem that a model with these sources can't give."""
-    faults = [
-        f"stems.{stem}: {_describe_no_stem(stem, sources)}"
-        for stem in preset.stems
-        if not _gives(sources, stem)
-    ]
-    _raise_all(preset, faults)
+    _raise_all(preset, _find_stem_faults(preset, sources))
 
 
 def list_known_sources() -> tuple[str, ...]:
@@ -129,8 +125,7 @@ def check_rate(preset: Preset, sample_rate: float) -> None:
     """
     faults = [
         f"{place}: {fault}"
-        for chain_place, chain in preset.chains.items()
-        for place, effect in walk_effects(chain, chain_place)
+        for place, effect in _walk(preset)
         if (fault := effect.find_rate_fault(sample_rate))
     ]
     _raise_all(preset, faults)
@@ -142,14 +137,19 @@ def hash_preset_files(preset: Preset) -> tuple[str, ...]:
     Raises PresetError and ModelError for what isn't there.
     """
     hashes: list[str] = []
-    for chain_place, chain in preset.chains.items():
-        for _, effect in walk_effects(chain, chain_place):
-            if isinstance(effect, Separator):
-                hashes += hash_weights(effect.model)
-            elif isinstance(effect, Convolution):
-                path = find_impulse(effect.impulse_response_filename, preset.folder)
-                hashes.append(hash_file(path))
+    for _, effect in _walk(preset):
+        if isinstance(effect, Separator):
+            hashes += hash_weights(effect.model)
+        elif isinstance(effect, Convolution):
+            path = find_impulse(effect.impulse_response_filename, preset.folder)
+            hashes.append(hash_file(path))
     return tuple(hashes)
+
+
+def _walk(preset: Preset) -> Iterator[tuple[str, EffectSettings]]:
+    """Yield each effect of each chain, and where it is."""
+    for place, chain in preset.chains.items():
+        yield from walk_effects(chain, place)
 
 
 def _raise_all(preset: Preset, faults: Iterable[str]) -> None:
@@ -165,6 +165,10 @@ def _find_model_faults(preset: Preset) -> list[str]:
         sources = read_card(preset.model).sources
     except ModelError as error:
         return [f"model: {error}"]
+    return _find_stem_faults(preset, sources)
+
+
+def _find_stem_faults(preset: Preset, sources: tuple[str, ...]) -> list[str]:
     return [
         f"stems.{stem}: {_describe_no_stem(stem, sources)}"
         for stem in preset.stems
@@ -172,15 +176,13 @@ def _find_model_faults(preset: Preset) -> list[str]:
     ]
 
 
-def _find_build_fault(
-    effect: EffectSettings, folder: Path | None, *, allow_plugins: bool
-) -> str | None:
+def _find_build_fault(effect: EffectSettings, around: Surroundings) -> str | None:
     if isinstance(effect, Separator):
         return _find_separator_fault(effect)
     if effect.inner:
         return None
     try:
-        effect.build(folder, allow_plugins=allow_plugins)
+        effect.build(around)
     except PresetError as error:
         return str(error)
     return None

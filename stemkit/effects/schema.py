@@ -14,7 +14,7 @@ from pydantic import (
 from stemkit.audio.encode import Container, OutputFormat
 from stemkit.audio.wav import BitDepth
 from stemkit.effects.catalogue import Effect
-from stemkit.effects.catalogue.base import Table
+from stemkit.effects.catalogue.base import Surroundings, Table
 from stemkit.effects.catalogue.processors import ModelText
 from stemkit.effects.names import check_file_name, check_summary, check_version
 from stemkit.separation.options import EngineOptions
@@ -82,7 +82,7 @@ class OutputSettings(Table):
     """The kind of file; left out, wav."""
 
     bit_depth: BitDepth | None = None
-    """Bits a sample in wav and flac, "32f" for floating point in wav; left out, 24."""
+    """Bits a sample in wav, flac and aiff, "32f" for floating point in wav; left out, 24."""
 
     tail_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
     """How much longer than the song the files are, in seconds, for what rings on."""
@@ -161,10 +161,8 @@ class Preset(Table):
         """Return a new Board of one of this preset's chains; raises PresetError as `build` does."""
         from stemkit.effects.board import Board
 
-        return Board(
-            effect.build(self._folder, allow_plugins=allow_plugins, engine_options=engine_options)
-            for effect in chain
-        )
+        around = Surroundings(self._folder, allow_plugins, engine_options or EngineOptions())
+        return Board(effect.build(around) for effect in chain)
 
     def to_toml(self) -> str:
         """Return the preset as TOML, from which `parse_preset` makes it again."""

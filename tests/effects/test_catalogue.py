@@ -31,6 +31,7 @@ from stemkit.effects.catalogue import (
     describe_plugin,
     walk_effects,
 )
+from stemkit.effects.catalogue.base import Surroundings
 from stemkit.effects.catalogue.containers import holds_separator
 from stemkit.errors import PresetError
 from stemkit.separation.processor import Processor
@@ -239,7 +240,7 @@ def test_external_plugin_is_built_only_where_it_is_allowed(
     with pytest.raises(PresetError, match="--allow-plugins"):
         settings.build()
     with pytest.raises(PresetError, match=r"no plugin|this system has no"):
-        settings.build(allow_plugins=True)
+        settings.build(Surroundings(allow_plugins=True))
     with pytest.raises(PresetError, match="--allow-plugins"):
         Chain(plugins=(Mix(plugins=(settings,)),)).build()
     with pytest.raises(ValidationError, match="absolute"):
@@ -250,7 +251,7 @@ def test_file_that_is_no_plugin_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "fake.vst3"
     path.write_bytes(b"not a plugin")
     with pytest.raises(PresetError, match="can't load"):
-        VST3Plugin(path_to_plugin_file=str(path)).build(allow_plugins=True)
+        VST3Plugin(path_to_plugin_file=str(path)).build(Surroundings(allow_plugins=True))
 
 
 @pytest.mark.parametrize("suffix", ["wav", "aiff"])
@@ -259,7 +260,7 @@ def test_convolution_is_that_of_the_file(
 ) -> None:
     path = save(tmp_path / "rooms" / f"hall.{suffix}", impulse)
     settings = Convolution(impulse_response_filename=f"rooms/hall.{suffix}", mix=0.3)
-    plugin = settings.build(tmp_path)
+    plugin = settings.build(Surroundings(tmp_path))
     noise = np.random.default_rng(1).standard_normal(5000).astype(np.float32)
     expected = pedalboard.Convolution(str(path), 0.3)(noise, 44100)
     np.testing.assert_array_equal(plugin.process(noise, 44100), expected)
@@ -299,7 +300,7 @@ def test_impulses_that_cannot_be_used_are_refused(
         ("lossless.flac", "can't read"),
     ):
         with pytest.raises(PresetError, match=words):
-            Convolution(impulse_response_filename=name).build(folder)
+            Convolution(impulse_response_filename=name).build(Surroundings(folder))
     with pytest.raises(PresetError, match="has none"):
         Convolution(impulse_response_filename="a.wav").build()
 

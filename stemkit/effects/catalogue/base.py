@@ -1,7 +1,8 @@
 """What all effects of a preset have in common, and the parameters that several share."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict, JsonValue
@@ -47,6 +48,22 @@ class Table(BaseModel):
     )
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What an effect is built with besides its settings.
+
+    `folder` is where impulse responses are, `allow_plugins` tells whether VST3 and Audio Unit
+    plugins may be loaded, and `engine_options` say how a Separator's network is run.
+    """
+
+    folder: Path | None = None
+    allow_plugins: bool = False
+    engine_options: EngineOptions = field(default_factory=EngineOptions)
+
+
+ALONE = Surroundings()
+
+
 class EffectSettings(Table):
     """One effect as data: parameters by Pedalboard's names, with its defaults and its limits."""
 
@@ -59,18 +76,11 @@ class EffectSettings(Table):
         """The effects inside this one; only Chain and Mix have any."""
         return ()
 
-    def build(
-        self,
-        folder: Path | None = None,
-        *,
-        allow_plugins: bool = False,
-        engine_options: EngineOptions | None = None,
-    ) -> "pedalboard.Plugin | Processor":
+    def build(self, around: Surroundings = ALONE) -> "pedalboard.Plugin | Processor":
         """Return a new plugin with these settings.
 
-        `folder` is where impulse responses are, and `engine_options` say where and how exactly a
-        Separator's network is run. Raises PresetError for what Pedalboard refuses,
-        for a file that can't be used, and for a VST3 or Audio Unit plugin without `allow_plugins`.
+        Raises PresetError for what Pedalboard refuses, for a file that can't be used, and for a
+        VST3 or Audio Unit plugin that isn't allowed.
         """
         raise NotImplementedError
 
@@ -82,13 +92,7 @@ class EffectSettings(Table):
 class NativeEffect(EffectSettings):
     """An effect that is one class of Pedalboard's, built from its parameters as they are."""
 
-    def build(
-        self,
-        folder: Path | None = None,
-        *,
-        allow_plugins: bool = False,
-        engine_options: EngineOptions | None = None,
-    ) -> "pedalboard.Plugin":
+    def build(self, around: Surroundings = ALONE) -> "pedalboard.Plugin":
         """Return a new plugin; see `EffectSettings.build`."""
         import pedalboard
 
@@ -106,14 +110,12 @@ class NativeEffect(EffectSettings):
 class CutoffEffect(NativeEffect):
     """A filter, whose cutoff must be below half of the sample rate: above, it becomes unstable."""
 
-    @property
-    def cutoff(self) -> tuple[str, float]:
-        """The name and the value of the cutoff frequency, in Hz."""
-        raise NotImplementedError
+    cutoff_name: ClassVar[str] = "cutoff_frequency_hz"
+    """The field that holds the cutoff frequency, in Hz."""
 
     def find_rate_fault(self, sample_rate: float) -> str | None:
         """Say whether the cutoff is beyond half of `sample_rate`."""
-        name, cutoff = self.cutoff
+        name, cutoff = self.cutoff_name, getattr(self, self.cutoff_name)
         if cutoff <= sample_rate / 2:
             return None
         return f"{name} {cutoff:g} is above half of the audio's {sample_rate:g} Hz; lower it"

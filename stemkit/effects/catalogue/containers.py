@@ -1,12 +1,11 @@
 """Effects inside effects, and with them the whole catalogue."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from stemkit.effects.catalogue.base import NAMED, EffectSettings
+from stemkit.effects.catalogue.base import ALONE, NAMED, EffectSettings, Surroundings
 from stemkit.effects.catalogue.damage import (
     Bitcrush,
     Clipping,
@@ -40,7 +39,6 @@ from stemkit.effects.catalogue.space import (
     PitchShift,
     Reverb,
 )
-from stemkit.separation.options import EngineOptions
 
 if TYPE_CHECKING:
     import pedalboard
@@ -61,18 +59,9 @@ class Chain(EffectSettings):
         """The effects inside this one."""
         return self.plugins
 
-    def build(
-        self,
-        folder: Path | None = None,
-        *,
-        allow_plugins: bool = False,
-        engine_options: EngineOptions | None = None,
-    ) -> "pedalboard.Plugin | Processor":
+    def build(self, around: Surroundings = ALONE) -> "pedalboard.Plugin | Processor":
         """Return a native Chain, or a Board where there is a Separator inside."""
-        built: list[Any] = [
-            plugin.build(folder, allow_plugins=allow_plugins, engine_options=engine_options)
-            for plugin in self.plugins
-        ]
+        built: list[Any] = [plugin.build(around) for plugin in self.plugins]
         if holds_separator(self):
             from stemkit.effects.board import Board
 
@@ -101,20 +90,11 @@ class Mix(EffectSettings):
             raise ValueError("a Mix can't hold a Separator: take it out, or separate into stems")
         return self
 
-    def build(
-        self,
-        folder: Path | None = None,
-        *,
-        allow_plugins: bool = False,
-        engine_options: EngineOptions | None = None,
-    ) -> "pedalboard.Plugin":
+    def build(self, around: Surroundings = ALONE) -> "pedalboard.Plugin":
         """Return a new plugin; see `EffectSettings.build`."""
         import pedalboard
 
-        built: list[Any] = [
-            plugin.build(folder, allow_plugins=allow_plugins, engine_options=engine_options)
-            for plugin in self.plugins
-        ]
+        built: list[Any] = [plugin.build(around) for plugin in self.plugins]
         return pedalboard.Mix(built)
 
 

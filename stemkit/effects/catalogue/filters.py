@@ -11,19 +11,7 @@ LadderMode = Literal["LPF12", "HPF12", "BPF12", "LPF24", "HPF24", "BPF24"]
 BUTTERWORTH_Q = 0.70710677  # 1 / sqrt(2) in float32: as steep as it gets without a bump
 
 
-class FrequencyFilter(CutoffEffect):
-    """A filter whose frequency is called `cutoff_frequency_hz`."""
-
-    cutoff_frequency_hz: Cutoff
-    """Where the filter takes hold, in Hz."""
-
-    @property
-    def cutoff(self) -> tuple[str, float]:
-        """The name and the value of the cutoff frequency, in Hz."""
-        return "cutoff_frequency_hz", self.cutoff_frequency_hz
-
-
-class HighpassFilter(FrequencyFilter):
+class HighpassFilter(CutoffEffect):
     """Takes away what lies below a frequency, by 6 dB an octave; two of them make 12."""
 
     effect: Annotated[Literal["HighpassFilter"], NAMED] = "HighpassFilter"
@@ -32,7 +20,7 @@ class HighpassFilter(FrequencyFilter):
     """Where the signal is 3 dB down, in Hz."""
 
 
-class LowpassFilter(FrequencyFilter):
+class LowpassFilter(CutoffEffect):
     """Takes away what lies above a frequency, by 6 dB an octave; two of them make 12."""
 
     effect: Annotated[Literal["LowpassFilter"], NAMED] = "LowpassFilter"
@@ -41,7 +29,7 @@ class LowpassFilter(FrequencyFilter):
     """Where the signal is 3 dB down, in Hz."""
 
 
-class PeakFilter(FrequencyFilter):
+class PeakFilter(CutoffEffect):
     """An equalizer band: raises or lowers what lies around a frequency."""
 
     effect: Annotated[Literal["PeakFilter"], NAMED] = "PeakFilter"
@@ -56,7 +44,7 @@ class PeakFilter(FrequencyFilter):
     """How narrow the band is: its middle divided by its width. 0.7 is two octaves, 1.4 one."""
 
 
-class LowShelfFilter(FrequencyFilter):
+class LowShelfFilter(CutoffEffect):
     """Raises or lowers everything below a frequency."""
 
     effect: Annotated[Literal["LowShelfFilter"], NAMED] = "LowShelfFilter"
@@ -71,7 +59,7 @@ class LowShelfFilter(FrequencyFilter):
     """How steep the shelf is; above 0.7 it overshoots."""
 
 
-class HighShelfFilter(FrequencyFilter):
+class HighShelfFilter(CutoffEffect):
     """Raises or lowers everything above a frequency."""
 
     effect: Annotated[Literal["HighShelfFilter"], NAMED] = "HighShelfFilter"
@@ -89,6 +77,8 @@ class HighShelfFilter(FrequencyFilter):
 class LadderFilter(CutoffEffect):
     """Moog's ladder filter, with resonance and saturation."""
 
+    cutoff_name = "cutoff_hz"
+
     effect: Annotated[Literal["LadderFilter"], NAMED] = "LadderFilter"
 
     mode: LadderMode = "LPF12"
@@ -102,11 +92,6 @@ class LadderFilter(CutoffEffect):
 
     drive: Annotated[float, Field(ge=1, le=100)] = 1.0
     """Gain into the saturation, as a factor; 1 is the least."""
-
-    @property
-    def cutoff(self) -> tuple[str, float]:
-        """The name and the value of the cutoff frequency, in Hz."""
-        return "cutoff_hz", self.cutoff_hz
 
     def arguments(self) -> dict[str, object]:
         """Return the arguments of the native class's constructor."""

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, cast
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stemkit.effects.catalogue.base import NAMED, EffectSettings
+from stemkit.effects.catalogue.base import ALONE, NAMED, EffectSettings, Surroundings
 from stemkit.errors import PresetError
-from stemkit.separation.options import EngineOptions
 from stemkit.weights.registry import check_model_name
 from stemkit.weights.sources import as_path
 
@@ -61,17 +60,11 @@ class Separator(EffectSettings):
             raise ValueError("overlap_seconds can be at most half of segment_seconds")
         return self
 
-    def build(
-        self,
-        folder: Path | None = None,
-        *,
-        allow_plugins: bool = False,
-        engine_options: EngineOptions | None = None,
-    ) -> "SeparatorProcessor":
+    def build(self, around: Surroundings = ALONE) -> "SeparatorProcessor":
         """Return a new processor; see `EffectSettings.build`."""
         from stemkit.separation.separator import Separator as SeparatorProcessor
 
-        run = engine_options or EngineOptions()
+        run = around.engine_options
         return SeparatorProcessor(
             self.stem,
             self.model,
@@ -99,15 +92,9 @@ class ExternalEffect(EffectSettings):
     initialization_timeout: Annotated[float, Field(ge=0.1, le=600)] = 10.0
     """How long the plugin may take to start, in seconds."""
 
-    def build(
-        self,
-        folder: Path | None = None,
-        *,
-        allow_plugins: bool = False,
-        engine_options: EngineOptions | None = None,
-    ) -> "pedalboard.Plugin":
+    def build(self, around: Surroundings = ALONE) -> "pedalboard.Plugin":
         """Return a new plugin; see `EffectSettings.build`."""
-        if not allow_plugins:
+        if not around.allow_plugins:
             raise PresetError(
                 f"{self.effect} loads the program {self.path_to_plugin_file!r}; "
                 f"pass --allow-plugins if you trust it"

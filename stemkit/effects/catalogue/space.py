@@ -1,19 +1,19 @@
 """Time, space and pitch: delay, reverb, convolution, chorus, phaser, pitch shift."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from stemkit.effects.catalogue.base import (
+    ALONE,
     NAMED,
     LoopGain,
     ModulationRate,
     NativeEffect,
     Share,
+    Surroundings,
 )
 from stemkit.effects.catalogue.impulses import check_relative, find_impulse, require_loaded
-from stemkit.separation.options import EngineOptions
 
 if TYPE_CHECKING:
     import pedalboard
@@ -69,17 +69,11 @@ class Convolution(NativeEffect):
     mix: Share = 1.0
     """The convolved share of what comes out; 0 is only the dry signal."""
 
-    def build(
-        self,
-        folder: Path | None = None,
-        *,
-        allow_plugins: bool = False,
-        engine_options: EngineOptions | None = None,
-    ) -> "pedalboard.Plugin":
+    def build(self, around: Surroundings = ALONE) -> "pedalboard.Plugin":
         """Return a new plugin; see `EffectSettings.build`."""
         import pedalboard
 
-        path = find_impulse(self.impulse_response_filename, folder)
+        path = find_impulse(self.impulse_response_filename, around.folder)
         require_loaded(pedalboard.Convolution(str(path)), self.impulse_response_filename)
         return pedalboard.Convolution(str(path), self.mix)
 
