@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
-from stemkit.batch.find import FoundFile, identify_inode
+from stemkit.batch.find import Fault, FoundFile, identify_inode
 from stemkit.errors import OptionError, PlanError
 from stemkit.tracks.names import RECORD_NAME, name_original
 
@@ -91,18 +91,23 @@ def _absolute(place: "Place") -> "Place":
     return place.absolute() if isinstance(place, Path) else place
 
 
-def name_jobs(audio: list[FoundFile], naming: Naming) -> list[Job]:
+def name_jobs(audio: list[FoundFile], naming: Naming) -> list[Job | Fault]:
     """Return a job for each file, in order, every name decided.
 
     Tracks that would share an output are told apart, by their extension ("song.mp3" and
-    "song.wav" for two files called song) and then by the folder they were given in. Raises
-    PlanError where that isn't enough, where a name would lead outside the output folder, and where
-    an output would replace an input.
+    "song.wav" for two files called song) and then by the folder they were given in. Those whose
+    paths differ in nothing but case or the form of accents are faults, for they would be one file
+    on many file systems. Raises PlanError where others can't be told apart, where a name would
+    lead outside the output folder, and where an output would replace an input.
     """
-    jobs = [_make_job(named, naming) for named in _tell_apart(audio, naming)]
+    named = [
+        one if isinstance(one, Fault) else _make_job(one, naming)
+        for one in _tell_apart(audio, naming)
+    ]
+    jobs = [job for job in named if isinstance(job, Job)]
     check_targets(jobs, naming.output)
     _refuse_overwriting_inputs(jobs, audio, naming)
-    return jobs
+    return named
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +117,33 @@ class _Named:
     track: str
 
 
-def _tell_apart(files: list[FoundFile], naming: Naming) -> list[_Named]:
+def _tell_apart(files: list[FoundFile], naming: Naming) -> list[_Named | Fault]:
     named = [_Named(file, file.folder, _track_of(file.path)) for file in files]
     for rename in (_name_extension, _name_root):
         groups = _group_collisions(named, naming)
         if not groups:
-            return named
+            return [*named]
         colliding = {id(one) for group in groups for one in group}
         named = [rename(one) if id(one) in colliding else one for one in named]
+    faults: dict[int, Fault] = {}
     for group in _group_collisions(named, naming):
-        first, second = (str(one.file.path) for one in group[:2])
+        faults |= _find_faults(group)
+    return [faults.get(id(one), one) for one in named]
+
+
+def _find_faults(group: list[_Named]) -> dict[int, Fault]:
+    """Return what is wrong with each of the tracks that can't be told apart, by its id."""
+    places = [one.file.path for one in group]
+    if len({_fold(str(place)) for place in places}) > 1:
         raise PlanError(
-            f"{first} and {second} would share an output; change --name-template or rename one"
+            f"{places[0]} and {places[1]} would share an output; "
+            "change --name-template or rename one"
         )
-    return named
+    others = [places[1], *[places[0]] * (len(places) - 1)]
+    return {
+        id(one): Fault(place, f"{other} differs from it in case or accents alone; rename one")
+        for one, place, other in zip(group, places, others, strict=True)
+    }
 
 
 def _name_extension(named: _Named) -> _Named:
@@ -141,9 +159,13 @@ def _group_collisions(named: list[_Named], naming: Naming) -> list[list[_Named]]
     by_target: dict[str, dict[int, _Named]] = {}
     for one in named:
         for name in _render_all(one, naming):
-            target = unicodedata.normalize("NFC", name).casefold()
-            by_target.setdefault(target, {})[id(one)] = one
+            by_target.setdefault(_fold(name), {})[id(one)] = one
     return [list(group.values()) for group in by_target.values() if len(group) > 1]
+
+
+def _fold(name: str) -> str:
+    """Return what is the same for all names that one file may have somewhere."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _track_of(path: "Place") -> str:

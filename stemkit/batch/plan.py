@@ -53,7 +53,7 @@ class Plan:
 
 def plan_run(
     findings: Findings,
-    named: Sequence[Job],
+    named: Sequence[Job | Fault],
     output: "Place",
     settings: Settings,
     ledger: Ledger | None,
@@ -63,7 +63,7 @@ def plan_run(
 ) -> Plan:
     """Return what is to be done about what was found: all that the ledger doesn't know as done.
 
-    `named` are the jobs that `name_jobs` made of it. Without a ledger, what has its outputs is
+    `named` is what `name_jobs` made of it. Without a ledger, what has its outputs is
     done; so is what stemkit has no record of.
     """
     fingerprint, listing = settings.fingerprint, Listing(output)
@@ -73,6 +73,9 @@ def plan_run(
     faults = list(findings.faults)
     for job, file in zip(named, findings.audio, strict=True):
         if findings.fresh is not None and file.path not in findings.fresh:
+            continue
+        if isinstance(job, Fault):
+            faults.append(job)
             continue
         entry = ledger.find(job.name) if ledger and not overwrite else None
         match "overwrite" if overwrite else _judge(job, file, fingerprint, ledger, entry, listing):

@@ -13,7 +13,7 @@ from stemkit.batch.cancel import Cancel, CancelToken
 from stemkit.batch.cleaning import recover, remove_partials_of
 from stemkit.batch.driving import drive, require_ledger
 from stemkit.batch.entries import Status
-from stemkit.batch.find import Findings
+from stemkit.batch.find import Fault, Findings
 from stemkit.batch.jobs import Job, Naming, Reason, check_targets, name_jobs
 from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress, Tell
@@ -70,7 +70,7 @@ class Batch:
         findings: Findings,
         settings: Settings,
         ledger: Ledger | None,
-        jobs: Sequence[Job] | None = None,
+        jobs: Sequence[Job | Fault] | None = None,
     ) -> Plan:
         """Return what is to be done about what was found; raises PlanError.
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from stemkit.batch.find import find_audio
+from stemkit.batch.find import Fault, find_audio
 from stemkit.batch.jobs import Naming, name_jobs
 from stemkit.batch.plan import Plan, plan_run
 from stemkit.batch.settings import Settings
@@ -78,8 +78,21 @@ def test_one_name_in_two_inputs_is_told_apart_by_their_folders(tmp_path: Path) -
 def test_names_that_differ_only_in_case_never_share_an_output(tmp_path: Path) -> None:
     write_song(tmp_path / "in" / "Song.wav")
     write_song(tmp_path / "in" / "song.wav")
-    with pytest.raises(PlanError, match=r"Song\.wav and .*song\.wav would share"):
-        plan_jobs([tmp_path / "in"], name(tmp_path / "out"))
+    write_song(tmp_path / "in" / "other.wav")
+    plan = plan_jobs([tmp_path / "in"], name(tmp_path / "out"))
+    assert targets(plan, tmp_path / "out") == ["other/vocals.wav"]
+    one, two = tmp_path / "in" / "Song.wav", tmp_path / "in" / "song.wav"
+    assert plan.faults == (
+        Fault(one, f"{two} differs from it in case or accents alone; rename one"),
+        Fault(two, f"{one} differs from it in case or accents alone; rename one"),
+    )
+
+
+def test_a_template_that_gives_two_songs_one_name_is_refused(tmp_path: Path) -> None:
+    write_song(tmp_path / "in" / "one.wav")
+    write_song(tmp_path / "in" / "two.wav")
+    with pytest.raises(PlanError, match=r"one\.wav and .*two\.wav would share"):
+        plan_jobs([tmp_path / "in"], name(tmp_path / "out", "{folder}/{stem}"))
 
 
 def test_a_song_that_is_named_twice_is_one_job(tmp_path: Path) -> None:
