@@ -28,8 +28,14 @@ def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
+def _check_name(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("no path can hold a NUL")
+    return path
+
+
 AsWritten = Field(strict=False)  # what TOML has no type for: paths are strings, tuples lists
-Location = Annotated[Path, AsWritten]
+Location = Annotated[Path, AsWritten, AfterValidator(_check_name)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Decibels = Annotated[float, Field(ge=-120, le=120)]
 Factor = Annotated[float, Field(ge=0.25, le=4)]

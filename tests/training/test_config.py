@@ -15,6 +15,7 @@ from tests.training.making import NETWORK, POOLS, SONGS, make_config, write_toml
         ({"hours": -1}, "hours"),
         ({"hour": 1}, "hour: "),
         ({"hours": "'long'"}, "hours"),
+        ({"output": '"a\\u0000b"'}, "output: no path can hold a NUL"),
         ({"batch_size": "'2'"}, "batch_size: Input should be a valid integer"),
         ({"remix": 3}, "remix 3 would mix a batch_size of 2 the same way twice"),
         ({"network.n_fft": "'512'"}, "network.n_fft: '512' isn't a number"),
