@@ -144,3 +144,11 @@ class DeviceError(StemkitError):
 
 class TrainingError(StemkitError):
     """Training data or state that can't be used."""
+
+
+def describe_error(error: Exception) -> str:
+    """Return an error in one line, which begins with its type unless it's one of ours."""
+    kind, text = type(error).__name__, " ".join(str(error).split())
+    if isinstance(error, StemkitError):
+        return text or kind
+    return f"{kind}: {text}" if text else kind

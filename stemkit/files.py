@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stemkit.errors import OptionError
+from stemkit.errors import OptionError, StemkitError
 
 PARTIAL_PATTERN = ".stemkit-*.partial"
 """The names of files that were being written when a run was killed; safe to remove afterwards."""
@@ -17,6 +17,35 @@ PARTIAL_PATTERN = ".stemkit-*.partial"
 def partial_path(path: Path) -> Path:
     """Return a new name in the folder of `path`, for what will be moved there when it's whole."""
     return path.with_name(PARTIAL_PATTERN.replace("*", f"{os.getpid()}-{secrets.token_hex(4)}"))
+
+
+@contextmanager
+def writing(path: object, kind: type[StemkitError] = OptionError) -> Iterator[None]:
+    """Turn an OSError raised inside into a `kind` that says that `path` can't be written."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise kind(
+            f"can't write {path}: {reason}; make room there, or choose another place"
+        ) from error
+
+
+def remove_path(path: Path) -> int:
+    """Remove a file, if it's there, or a folder with all that is in it; return its bytes."""
+    if path.is_symlink() or not path.is_dir():
+        size = path.lstat().st_size if path.is_symlink() or path.exists() else 0
+        path.unlink(missing_ok=True)
+        return size
+    size = sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
+    shutil.rmtree(path)
+    return size
+
+
+def remove_partials_in(folder: Path) -> None:
+    """Remove what was being written into a folder when a run was killed."""
+    for path in folder.glob(PARTIAL_PATTERN):
+        remove_path(path)
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -35,6 +64,11 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def replace_content(path: Path, content: bytes) -> None:
+    """Write a file whole, or leave it as it was; raises OSError."""
+    replace_file(path, lambda temporary: temporary.write_bytes(content))
+
+
 @contextmanager
 def keep_others_out(folder: Path, name: str) -> Iterator[None]:
     """Let one process at a time write to `folder`, by a lock file of that name in it.
@@ -44,13 +78,12 @@ def keep_others_out(folder: Path, name: str) -> Iterator[None]:
     from filelock import FileLock, Timeout  # late: only a few commands need it
 
     lock = FileLock(folder / name)
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise OptionError(f"another process writes to {folder}; wait for it") from None
-    except OSError as error:
-        raise OptionError(f"can't write to {folder}: {error.strerror or error}") from error
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise OptionError(f"another process writes to {folder}; wait for it") from None
     try:
         yield
     finally:

@@ -41,6 +41,7 @@ from stemkit.audio.tags.riff import make_chunks
 from stemkit.audio.tags.write import write_metadata
 from stemkit.audio.wav import BitDepth, WavLayout, WavWriter
 from stemkit.errors import EncodeError, OptionError
+from stemkit.files import writing
 from stemkit.samples import Samples
 
 Container = Literal["wav", "flac", "aiff", "mp3", "ogg", "opus", "m4a"]
@@ -151,15 +152,10 @@ def encode_file(
 def explain_write_errors(path: Path) -> Iterator[None]:
     """Turn what the system and the codecs raise inside into an EncodeError that names `path`."""
     try:
-        yield
-    # What FFmpeg raises for the system is an OSError too, and its errno says more.
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise EncodeError(
-            f"can't write '{path}': {reason}; choose an output that can be written"
-        ) from error
+        with writing(path, EncodeError):  # what FFmpeg raises for the system is an OSError too
+            yield
     except (SndfileError, av.FFmpegError, MutagenError) as error:
-        raise EncodeError(f"can't encode '{path}': {error}; choose another format") from error
+        raise EncodeError(f"can't encode {path}: {error}; choose another format") from error
 
 
 def write_encoded(

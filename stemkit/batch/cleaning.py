@@ -1,7 +1,6 @@
 """Removing what a killed run left behind."""
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stemkit.batch.entries import RECORD_KEY, Entry
 from stemkit.batch.ledger import Ledger
-from stemkit.files import PARTIAL_PATTERN
+from stemkit.files import PARTIAL_PATTERN, remove_partials_in, remove_path
 
 if TYPE_CHECKING:
     from stemkit.storage.places import Place
@@ -36,8 +35,7 @@ def remove_partials_of(targets: Iterable[dict[str, str]], output: "Place") -> No
         return
     folders = {output} | {(output / name).parent for names in targets for name in names.values()}
     for folder in folders:
-        for path in folder.glob(PARTIAL_PATTERN):
-            _remove(path)
+        remove_partials_in(folder)
 
 
 def remove_partials(output: "Place") -> Iterator[tuple[Path, int]]:
@@ -50,16 +48,5 @@ def remove_partials(output: "Place") -> Iterator[tuple[Path, int]]:
     for top, folders, names in os.walk(output):
         for name in (*folders, *names):
             if fnmatch(name, PARTIAL_PATTERN):
-                yield Path(top, name), _remove(Path(top, name))
+                yield Path(top, name), remove_path(Path(top, name))
         folders[:] = [name for name in folders if not fnmatch(name, PARTIAL_PATTERN)]
-
-
-def _remove(path: Path) -> int:
-    """Remove a file, or the folder of a project that was being made; return its bytes."""
-    if path.is_symlink() or not path.is_dir():
-        size = path.lstat().st_size if path.is_symlink() or path.exists() else 0
-        path.unlink(missing_ok=True)
-        return size
-    size = sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
-    shutil.rmtree(path)
-    return size

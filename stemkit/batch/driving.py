@@ -8,6 +8,7 @@ from filelock import FileLock, Timeout
 
 from stemkit.batch.ledger import Ledger
 from stemkit.errors import LedgerError
+from stemkit.files import writing
 from stemkit.storage.names import ledger_folder
 
 if TYPE_CHECKING:
@@ -22,13 +23,12 @@ def drive(output: "Place") -> Iterator[Ledger]:
     """
     folder = ledger_folder(output)
     lock = FileLock(folder / "lock")
-    try:
+    with writing(output, LedgerError):
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise LedgerError(_describe_driver(output)) from None
-    except OSError as error:
-        raise LedgerError(f"can't write to {output}: {error.strerror}") from error
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise LedgerError(_describe_driver(output)) from None
     try:
         ledger = Ledger(folder, writable=True)
         try:

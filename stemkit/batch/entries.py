@@ -70,16 +70,12 @@ def bind(value: object) -> object:
     return value
 
 
-def _text(value: str | bytes) -> str:
-    return os.fsdecode(value)
-
-
 def to_entry(row: tuple) -> Entry:  # type: ignore[type-arg]
     """Return the entry of a row of `COLUMNS`."""
     fields = dict(zip(COLUMNS, row, strict=True))
     size, mtime, sha256 = (fields.pop(key) for key in ("size_bytes", "mtime_ns", "sha256"))
     for key in ("name", "source", "error"):
-        fields[key] = _text(fields[key])
+        fields[key] = os.fsdecode(fields[key])
     if fields["status"] not in get_args(Status):
         raise ValueError(f"no status {fields['status']!r}")
     fields["targets"] = _read_targets(fields["targets"])

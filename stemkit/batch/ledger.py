@@ -12,11 +12,21 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stemkit.batch.entries import COLUMNS, RECORD_KEY, Driver, Entry, Status, bind, to_entry
+from stemkit.batch.entries import (
+    COLUMNS,
+    RECORD_KEY,
+    Driver,
+    Entry,
+    OutputFile,
+    Status,
+    bind,
+    to_entry,
+)
 from stemkit.batch.find import identify_inode
 from stemkit.batch.jobs import Job
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, SourceState
@@ -197,15 +207,12 @@ class Ledger:
         names = [name for (name,) in self._ask(
             "SELECT name FROM records JOIN jobs USING (name) WHERE status = 'done' ORDER BY name"
         )]  # fmt: skip
-        for name in names:
-            yield from (record for (record,) in self._find_record(name))
+        yield from filter(None, map(self.find_record, names))
 
     def find_record(self, name: str) -> str:
         """Return the record of a job, empty where none is kept here."""
-        return next((record for (record,) in self._find_record(name)), "")
-
-    def _find_record(self, name: object) -> list[tuple]:  # type: ignore[type-arg]
-        return self._ask("SELECT record FROM records WHERE name = ?", name)
+        found = self._ask("SELECT record FROM records WHERE name = ?", name)
+        return next((record for (record,) in found), "")
 
     def refresh(self, name: str, state: SourceState) -> None:
         """Note that an input whose size or mtime is another now has the same content."""
@@ -223,30 +230,26 @@ class Ledger:
     def _finish_done(self, done: Done) -> None:
         names = done.job.target_names
         outputs = [
-            {
-                "stem": output.stem,
-                "path": names[output.stem],
-                "size_bytes": output.size_bytes,
-                "sha256": output.sha256,
-            }
-            for output in done.outputs
+            OutputFile(one.stem, names[one.stem], one.size_bytes, one.sha256)
+            for one in done.outputs
         ]
         with self._change():
-            self._write_done(done, outputs)
+            for output in outputs:
+                self._note_file(output.path, output.size_bytes, output.sha256)
+            self._ask(
+                "UPDATE jobs SET status = 'done', size_bytes = ?, mtime_ns = ?, sha256 = ?, "
+                "outputs = ?, audio_seconds = ?, seconds = ?, error = '', changed = ? "
+                "WHERE name = ?",
+                done.source.size_bytes, done.source.mtime_ns, done.source.sha256,
+                json.dumps([asdict(output) for output in outputs]),
+                done.audio_seconds, done.seconds, _now(), done.job.name,
+            )  # fmt: skip
+            if done.record:
+                self._ask(
+                    "INSERT OR REPLACE INTO records VALUES (?, ?)", done.job.name, done.record
+                )
 
-    def _write_done(self, done: Done, outputs: list[dict[str, object]]) -> None:
-        for output in outputs:
-            self._note_file(output["path"], output["size_bytes"], output["sha256"])
-        self._ask(
-            "UPDATE jobs SET status = 'done', size_bytes = ?, mtime_ns = ?, sha256 = ?, "
-            "outputs = ?, audio_seconds = ?, seconds = ?, error = '', changed = ? WHERE name = ?",
-            done.source.size_bytes, done.source.mtime_ns, done.source.sha256, json.dumps(outputs),
-            done.audio_seconds, done.seconds, _now(), done.job.name,
-        )  # fmt: skip
-        if done.record:
-            self._ask("INSERT OR REPLACE INTO records VALUES (?, ?)", done.job.name, done.record)
-
-    def _note_file(self, path: object, size_bytes: object, sha256: object) -> None:
+    def _note_file(self, path: str, size_bytes: int, sha256: str) -> None:
         self._ask("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", path, size_bytes, sha256)
 
     def _update(self, job: Job, status: Status, error: str = "", seconds: float = 0) -> None:

@@ -21,7 +21,7 @@ from stemkit.batch.outcomes import Done, SourceState, Written
 from stemkit.batch.settings import Settings
 from stemkit.batch.treatment import Treatment
 from stemkit.errors import EncodeError, RecordError
-from stemkit.files import readable_name, replace_file
+from stemkit.files import readable_name, replace_content, replace_file, writing
 from stemkit.storage.names import name_place
 from stemkit.storage.transfer import published
 from stemkit.tracks.names import RUN_RECORD
@@ -135,23 +135,20 @@ def write_record(path: Path, record: TrackRecord) -> None:
     Raises EncodeError where that can't be written, or is there and no record.
     """
     require_record(path, TrackRecord)
-    try:
-        text = record.model_dump_json(indent=1)
-        replace_file(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
-    except OSError as error:
-        raise EncodeError(f"can't write {path}: {error.strerror}") from error
+    text = record.model_dump_json(indent=1)
+    with writing(path, EncodeError):
+        replace_content(path, (text + "\n").encode())
 
 
 def require_record(path: Path, kind: type[TrackRecord | RunRecord]) -> None:
     """Raise EncodeError for a file or folder that a record would replace and that is none."""
     try:
-        if not path.exists() and not path.is_symlink():
-            return
-        is_record = path.is_file() and isinstance(read_record(path), kind)
+        with writing(path, EncodeError):  # its name may be too long
+            if not path.exists() and not path.is_symlink():
+                return
+            is_record = path.is_file() and isinstance(read_record(path), kind)
     except RecordError:  # damaged, or of another stemkit
         is_record = True
-    except OSError as error:  # a name that is too long
-        raise EncodeError(f"can't write {path}: {error.strerror}") from error
     if not is_record:
         raise EncodeError(f"{path} isn't a record of stemkit's; move it away")
 
@@ -190,11 +187,11 @@ def publish_run_record(ledger: Ledger, output: "Place") -> None:
     if first is None:
         return
     check_run_record(output)
-    with published({"run": output / RUN_RECORD}) as files:
-        try:
-            replace_file(files["run"], lambda temporary: _write_run(temporary, first, records))
-        except OSError as error:
-            raise EncodeError(f"can't write {output / RUN_RECORD}: {error.strerror}") from error
+    with (
+        published({"run": output / RUN_RECORD}) as files,
+        writing(output / RUN_RECORD, EncodeError),
+    ):
+        replace_file(files["run"], lambda temporary: _write_run(temporary, first, records))
 
 
 def check_run_record(output: "Place") -> None:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event, Lock
-from types import TracebackType
 from typing import Protocol, Self
 
 from watchdog.events import (
@@ -104,12 +103,7 @@ class Watcher:
         self._rest_from_scan(began)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop watching."""
         if self._observer is not None:
             _close(self._observer)

@@ -37,7 +37,7 @@ from stemkit.batch.recording import (
 from stemkit.batch.settings import Settings
 from stemkit.batch.studio import Studio, open_studio
 from stemkit.batch.treatment import Treatment
-from stemkit.errors import DecodeError, PlanError, StemkitError, TagsError
+from stemkit.errors import DecodeError, PlanError, StemkitError, TagsError, describe_error
 from stemkit.files import hash_content, readable_name
 from stemkit.samples import Samples
 from stemkit.storage.listing import StoredFile, stat_place
@@ -79,12 +79,10 @@ def treat_job(work: Work, job: Job) -> Outcome:
         return _treat(work, job, studio, began, settled)
     except _StopError:
         return Dropped(job)
-    except StemkitError as error:
-        return Failed(job, _one_line(error), "", time.perf_counter() - began, tuple(settled))
     except Exception as error:
-        line = f"{type(error).__name__}: {_one_line(error)}"
-        details = traceback.format_exc()
-        return Failed(job, line, details, time.perf_counter() - began, tuple(settled))
+        details = "" if isinstance(error, StemkitError) else traceback.format_exc()
+        seconds = time.perf_counter() - began
+        return Failed(job, describe_error(error), details, seconds, tuple(settled))
 
 
 class _StopError(Exception):
@@ -238,7 +236,3 @@ def _describe(output: StemOutput, job: Job, levels: Mapping[str, Level]) -> Writ
         output.levels.peak_db,
         output.stem in levels,
     )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -9,6 +9,7 @@ import click
 
 from stemkit.cli.places import LocalType
 from stemkit.errors import OptionError
+from stemkit.files import replace_content
 
 if TYPE_CHECKING:
     from stemkit.review.sheet import Sheet
@@ -96,9 +97,7 @@ def _find_track(folder: Path) -> "Track":
 
 
 def _write(path: Path, data: bytes) -> None:
-    from stemkit.files import replace_file
+    from stemkit.files import writing
 
-    try:
-        replace_file(path, lambda temporary: temporary.write_bytes(data))
-    except OSError as error:
-        raise OptionError(f"can't write {path}: {error.strerror or error}") from error
+    with writing(path):
+        replace_content(path, data)

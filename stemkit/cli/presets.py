@@ -9,6 +9,7 @@ import click
 from stemkit.cli.listing import print_table, report_faults
 from stemkit.cli.run import PRESET_DIR
 from stemkit.errors import PresetError
+from stemkit.files import replace_content
 
 if TYPE_CHECKING:
     from stemkit.effects.folder import PresetFile
@@ -110,13 +111,10 @@ def _check_one(name: str, preset_dirs: tuple[Path, ...], *, allow_plugins: bool)
 
 
 def _write(path: Path, text: str) -> None:
-    from stemkit.errors import OptionError
-    from stemkit.files import replace_file
+    from stemkit.files import writing
 
-    try:
-        replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-    except OSError as error:
-        raise OptionError(f"can't write {path}: {error.strerror or error}") from error
+    with writing(path):
+        replace_content(path, text.encode())
 
 
 def _to_object(file: "PresetFile", summary: str) -> dict[str, object]:

@@ -156,10 +156,6 @@ def read_spreading(workers: str, backend: "Backend", address: str | None) -> "Sp
     """Return how the work is spread; raises UsageError for what can't be."""
     from stemkit.spreading.spread import Spreading
 
-    if backend == "dask" and address is None:
-        raise click.UsageError("--backend dask needs --scheduler tcp://HOST:8786")
-    if backend in ("threading", "loky") and address is not None:
-        raise click.UsageError("--scheduler is for --backend dask or ray")
     if workers == "auto":
         return Spreading(backend, None, address)
     if not (workers.isascii() and workers.isdigit() and int(workers)):

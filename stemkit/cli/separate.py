@@ -2,19 +2,19 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from stemkit.cli.run import INPUTS, RunOptions, carry_out, preset_options, run_options
+from stemkit.separation.options import DeviceName, Precision
 
 if TYPE_CHECKING:
     from stemkit.effects.schema import Preset
-    from stemkit.separation.options import BatchSize, DeviceName, Precision
+    from stemkit.separation.options import BatchSize
     from stemkit.storage.places import Place
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+DEVICES, PRECISIONS = get_args(DeviceName), get_args(Precision)
 
 
 def _read_batch_size(context: click.Context, option: click.Parameter, value: str) -> "BatchSize":

@@ -11,7 +11,7 @@ from stemkit.errors import AudioError
 from stemkit.evaluation.conditioning import DOUBTFUL_DB, measure_floor_db, round_samples
 from stemkit.evaluation.options import BSS_METRICS, Frames, FrameScores, ScoreOptions
 from stemkit.evaluation.reading import ACCOMPANIMENT, make_rest
-from stemkit.files import replace_file
+from stemkit.files import replace_content
 from stemkit.samples import Samples
 from stemkit.separation.stems import Stems
 
@@ -61,7 +61,7 @@ def write_frames(
     for stem, values in frames.items():
         store.add_target(stem, values)
     store.validate()
-    replace_file(path, lambda temporary: temporary.write_text(store.json, encoding="utf-8"))
+    replace_content(path, store.json.encode())
 
 
 def _list_scenes(wanted: set[str], known: set[str]) -> list[tuple[list[str], set[str]]]:

@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,12 @@ from scipy.stats import wilcoxon
 
 from stemkit.errors import OptionError
 from stemkit.evaluation.boxplots import PlotFormat, draw_differences
-from stemkit.evaluation.evaluate import SCORES, is_unfinished, make_plain, writing_to
+from stemkit.evaluation.evaluate import SCORES, is_unfinished, make_plain
 from stemkit.evaluation.options import BSS_METRICS
 from stemkit.evaluation.scoring import take_median
 from stemkit.evaluation.summary import Floats, Interval, bootstrap, list_stems
 from stemkit.evaluation.tables import Row, list_metrics, read_rows, write_csv
-from stemkit.files import replace_file
+from stemkit.files import replace_content, writing
 
 COMPARISON = "comparison.csv"
 
@@ -86,7 +85,7 @@ def compare_evaluations(
     if not comparison.differences:
         raise OptionError(f"{a} and {b} share no score of a track; compare runs of the same songs")
     if output:
-        with writing_to(output):
+        with writing(output):
             _write(output, comparison, f"{b.name} minus {a.name}", plots)
     return comparison
 
@@ -168,4 +167,4 @@ def _write(output: Path, comparison: Comparison, title: str, plots: PlotFormat) 
     ]
     write_csv(output / COMPARISON, [header, *lines])
     picture = draw_differences(comparison.values, title, plots)
-    replace_file(output / f"comparison.{plots}", partial(Path.write_bytes, data=picture))
+    replace_content(output / f"comparison.{plots}", picture)

@@ -5,7 +5,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import get_args
@@ -26,7 +26,7 @@ from stemkit.evaluation.tasks import (
     plan_model,
     run_plan,
 )
-from stemkit.files import keep_others_out, readable_name, replace_file
+from stemkit.files import keep_others_out, readable_name, replace_content, writing
 
 SCORES, SUMMARY, TRACKS, JOURNAL = "scores.csv", "summary.json", "test", "unfinished.jsonl"
 """What is in the folder of an evaluation; museval finds tracks in the folder `test`."""
@@ -119,7 +119,7 @@ def evaluate_model(
 
 def forget_progress(output: Path) -> None:
     """Let the next evaluation into `output` score all anew."""
-    with writing_to(output):
+    with writing(output):
         (output / JOURNAL).unlink(missing_ok=True)
 
 
@@ -146,23 +146,23 @@ def _evaluate(
     with ExitStack() as stack:
         journal = None
         if output and plan.tasks:
-            with writing_to(output):
+            with writing(output):
                 _require_own(output)
             stack.enter_context(keep_others_out(output, LOCK))
-            with writing_to(output):
+            with writing(output):
                 journal = _begin(output, plan)
         outcomes = []
         for outcome in _score_all(plan, journal, options.jobs):
             outcomes.append(outcome)
             if output and isinstance(outcome, Scored) and "bsseval" in options.scores.methods:
-                with writing_to(output):
+                with writing(output):
                     _write_track(output, outcome, options.scores)
             progress(outcome)
         scored = [one for one in outcomes if isinstance(one, Scored)]
         unscored = [one for one in outcomes if isinstance(one, Unscored)]
         result = _sum_up(plan, scored, unscored, groups)
         if output and journal:
-            with writing_to(output):
+            with writing(output):
                 _write(output, result, options, about, scored)
                 if not keep_progress:
                     journal.end()
@@ -213,18 +213,9 @@ def _score_all(
     left = [task for task in plan.tasks if task.track not in journal.kept]
     for outcome in run_plan(replace(plan, tasks=left), jobs):
         if isinstance(outcome, Scored):
-            with writing_to(journal.path.parent):
+            with writing(journal.path.parent):
                 journal.add(outcome)
         yield outcome
-
-
-@contextmanager
-def writing_to(output: Path) -> Iterator[None]:
-    """Raise OptionError for what goes wrong in writing."""
-    try:
-        yield
-    except OSError as error:
-        raise OptionError(f"can't write to {output}: {error.strerror or error}") from error
 
 
 def _require_own(output: Path) -> None:
@@ -307,7 +298,7 @@ def _write_plots(output: Path, result: Evaluation, file_format: PlotFormat) -> N
 
 
 def _write_bytes(path: Path, content: bytes) -> None:
-    replace_file(path, lambda temporary: temporary.write_bytes(content))
+    replace_content(path, content)
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -13,7 +13,7 @@ from stemkit import __version__
 from stemkit.evaluation.models import ModelOptions
 from stemkit.evaluation.songs import Song
 from stemkit.evaluation.tasks import Scored, Task
-from stemkit.files import replace_file
+from stemkit.files import replace_content
 from stemkit.weights.sources import hash_weights
 
 VERSIONS = {"stemkit": __version__} | {name: version(name) for name in ("museval", "numpy")}
@@ -49,7 +49,7 @@ class Journal:
     def begin(self) -> None:
         """Write what is kept, and nothing else."""
         lines = "".join(map(self._describe, self.kept.values()))
-        replace_file(self.path, lambda temporary: temporary.write_text(lines, encoding="utf-8"))
+        replace_content(self.path, lines.encode())
 
     def add(self, scored: Scored) -> None:
         """Keep a track that is scored."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemkit.errors import AudioError, StemkitError
+from stemkit.errors import AudioError, describe_error
 from stemkit.evaluation.matching import are_alike, match_songs
 from stemkit.evaluation.models import ModelOptions, check_model, separate_mix
 from stemkit.evaluation.musdb import require_ffmpeg
@@ -163,11 +163,8 @@ def _list_faults(faults: Iterable[Fault]) -> list[Unscored]:
 def _score(task: Task) -> Scored | Unscored:
     try:
         return _score_song(task)
-    except StemkitError as error:
-        reason = str(error)
     except Exception as error:  # one song never stops the rest
-        reason = f"{type(error).__name__}: {error}"
-    return Unscored(task.track, " ".join(reason.split()))
+        return Unscored(task.track, describe_error(error))
 
 
 def _score_song(task: Task) -> Scored:

@@ -27,10 +27,10 @@ from stemkit.audio.encode import OutputFormat, encode_file
 from stemkit.audio.info import AudioInfo
 from stemkit.audio.probe import probe_audio
 from stemkit.audio.resample import Resampler
-from stemkit.files import link_or_copy, partial_path, replace_file
+from stemkit.errors import HandoffError
+from stemkit.files import link_or_copy, partial_path, replace_content, replace_file, writing
 from stemkit.handoff.ardour_session import CLICK, MASTER, Lane, make_session
 from stemkit.handoff.colours import colour_of
-from stemkit.handoff.faults import explain_os_errors
 from stemkit.samples import Samples
 from stemkit.tracks.track import Stem, Track
 
@@ -58,7 +58,7 @@ def write_ardour_session(track: Track) -> Path:
     """
     name = name_session(track.project)
     folder = track.folder / name
-    with explain_os_errors(folder):
+    with writing(folder, HandoffError):
         if folder.exists():
             _fill(folder, name, track)
         else:
@@ -100,7 +100,7 @@ def _fill(folder: Path, name: str, track: Track) -> None:
     if session.exists() and session.read_bytes() != content:
         backup = session.with_name(f"{session.name}.bak")
         replace_file(backup, lambda part: shutil.copyfile(session, part))
-    replace_file(session, lambda part: part.write_bytes(content))
+    replace_content(session, content)
 
 
 def _add_lane(stem: Stem, name: str, audio: Path, track: Track) -> Lane:

@@ -20,9 +20,9 @@ from stemkit.audio.decode import AudioReader
 from stemkit.audio.encode import OutputFormat, encode_file
 from stemkit.audio.info import AudioInfo
 from stemkit.audio.probe import probe_audio
-from stemkit.files import partial_path, replace_file
+from stemkit.errors import HandoffError
+from stemkit.files import partial_path, replace_file, writing
 from stemkit.handoff.colours import colour_of
-from stemkit.handoff.faults import explain_os_errors
 from stemkit.handoff.text import flatten
 from stemkit.tracks.record import TagsRecord
 from stemkit.tracks.track import Stem, Track
@@ -64,7 +64,7 @@ def write_dawproject(track: Track, *, embed: bool = True) -> Path:
     Raises HandoffError where the project can't be written, and AudioError for an unreadable stem.
     """
     path = track.folder / f"{track.project}.dawproject"
-    with explain_os_errors(path):
+    with writing(path, HandoffError):
         replace_file(path, lambda part: _write(part, track, embed))
     return path
 

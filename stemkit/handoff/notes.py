@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from stemkit.errors import HandoffError
-from stemkit.files import hash_content, replace_file
+from stemkit.files import hash_content, replace_content
 from stemkit.tracks.track import Track
 
 _UNKNOWN = "being written"
@@ -72,7 +72,7 @@ class Notes:
 
     def _write(self) -> None:
         text = json.dumps(self.files, indent=1, sort_keys=True)
-        replace_file(self.path, lambda temporary: temporary.write_text(text + "\n"))
+        replace_content(self.path, (text + "\n").encode())
 
 
 def hash_text(text: str) -> str:

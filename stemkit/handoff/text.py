@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stemkit.errors import HandoffError
-from stemkit.files import replace_file
-from stemkit.handoff.faults import explain_os_errors
+from stemkit.files import replace_content, writing
 
 
 def relate(path: Path, folder: Path) -> str:
@@ -37,6 +36,6 @@ _REPLACED = {"Cc": " ", "Zl": " ", "Zp": " ", "Cs": "\N{REPLACEMENT CHARACTER}"}
 def write_lines(path: Path, lines: Iterable[str]) -> Path:
     """Write a UTF-8 file whole or not at all, and return it; raises HandoffError."""
     text = "".join(f"{line}\n" for line in lines)
-    with explain_os_errors(path):
-        replace_file(path, lambda part: part.write_bytes(text.encode()))
+    with writing(path, HandoffError):
+        replace_content(path, text.encode())
     return path

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from stemkit.errors import StemkitError
+from stemkit.errors import describe_error
 from stemkit.handoff.ardour import name_session, write_ardour_session
 from stemkit.handoff.audacity import write_audacity
 from stemkit.handoff.bwf import list_copies, write_bwf
@@ -100,7 +100,6 @@ def _list_files(handoff: Handoff, track: Track) -> list[Path]:
 
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return text if isinstance(error, StemkitError) else f"{type(error).__name__}: {text}"
+    return describe_error(error)

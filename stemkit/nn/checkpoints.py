@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from stemkit.errors import CheckpointError
-from stemkit.files import replace_file
+from stemkit.files import replace_content
 from stemkit.nn.bytesep import name_in_bytesep, read_bytesep
 from stemkit.nn.config import ARCHITECTURES, NetworkConfig, is_own_format, parse_config
 from stemkit.nn.resunet import ResUNet
@@ -54,7 +54,7 @@ def save_checkpoint(network: ResUNet, path: Path, *, rounded: bool = False) -> N
     weights = round_weights(weights) if rounded else weights
     metadata = {"format": _FORMAT, "config": json.dumps(network.config.to_dict())}
     content = save(weights, metadata)  # save_file would let nobody but its owner read the file
-    replace_file(path, lambda temporary: temporary.write_bytes(content))
+    replace_content(path, content)
 
 
 def _read_safetensors(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:

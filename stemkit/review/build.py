@@ -5,14 +5,13 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import joblib
 
-from stemkit.errors import StemkitError
-from stemkit.files import partial_path, replace_file
+from stemkit.errors import describe_error
+from stemkit.files import partial_path, replace_content
 from stemkit.review.drawing import STATE, describe_sources, draw_track, read_drawings
 from stemkit.review.entries import Entry
 from stemkit.review.folder import INDEX, TRACKS, name_pages, own_folder, remove_others
@@ -134,11 +133,8 @@ def _draw_all(jobs: Sequence[_Job], workers: int | None) -> Iterator[tuple[Path,
 def _draw(job: _Job) -> tuple[Path, Entry | Failure]:
     try:
         return job.base, _draw_entry(job)
-    except StemkitError as error:
-        reason = str(error)
     except Exception as error:  # one track never stops the rest
-        reason = f"{type(error).__name__}: {error}"
-    return job.base, Failure(job.where, " ".join(reason.split()))
+        return job.base, Failure(job.where, describe_error(error))
 
 
 def _draw_entry(job: _Job) -> Entry:
@@ -186,4 +182,4 @@ def _write_pages(
 
 def _write(path: Path, content: bytes) -> None:
     if not path.is_file() or path.read_bytes() != content:
-        replace_file(path, partial(Path.write_bytes, data=content))
+        replace_content(path, content)

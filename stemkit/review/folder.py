@@ -3,14 +3,13 @@
 import hashlib
 import os
 import re
-import shutil
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from stemkit.errors import OptionError
-from stemkit.files import PARTIAL_PATTERN, keep_others_out
+from stemkit.files import keep_others_out, remove_partials_in, remove_path, writing
 from stemkit.tracks.track import Track
 
 INDEX = "index.html"
@@ -29,15 +28,12 @@ def own_folder(output: Path) -> Iterator[None]:
     """
     if output.is_dir() and not (output / _MARKER).exists() and any(output.iterdir()):
         raise OptionError(f"{output} holds files of others; choose an empty folder with -o")
-    try:
+    with writing(output):
         (output / TRACKS).mkdir(parents=True, exist_ok=True)
         (output / _MARKER).touch()
-    except OSError as error:
-        raise OptionError(f"can't write to {output}: {error.strerror}") from error
     with keep_others_out(output, f"{_MARKER}.lock"):
         for folder in (output, output / TRACKS):
-            for path in folder.glob(PARTIAL_PATTERN):
-                _remove(path)
+            remove_partials_in(folder)
         yield
 
 
@@ -65,11 +61,4 @@ def remove_others(output: Path, kept: Collection[Path]) -> None:
     # A page goes before what it shows.
     for path in sorted(old, key=lambda path: path.suffix != ".html"):
         if path not in kept:
-            _remove(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+            remove_path(path)

@@ -21,13 +21,6 @@ class SegmentPlan:
     segment_frames: int
     overlap_frames: int
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.overlap_frames <= self.segment_frames // 2 or self.segment_frames < 1:
-            raise OptionError(
-                f"segments of {self.segment_frames} frames can't overlap by "
-                f"{self.overlap_frames}; take at most half"
-            )
-
     @property
     def hop_frames(self) -> int:
         """Samples from the start of one segment to the start of the next."""
@@ -110,20 +103,3 @@ class Stitcher:
         old, new = self._tail, segment[..., : self._overlap]
         joined[..., : self._overlap] = old + (new - old) * self._fade
         return joined
-
-
-def cut(signal: Samples, plan: SegmentPlan) -> list[Samples]:
-    """Return the segments of a signal of shape (channels, frames), in order."""
-    segmenter = Segmenter(plan)
-    return [*segmenter.push(signal), *segmenter.flush()]
-
-
-def stitch(segments: list[Samples], plan: SegmentPlan) -> Samples:
-    """Undo `cut`: cross-fade overlapping segments into one signal.
-
-    `segments` have shape (..., frames), at least one of them; returns (..., frames).
-    """
-    stitcher = Stitcher(plan)
-    parts = [stitcher.push(segment) for segment in segments]
-    tail = stitcher.flush()
-    return np.concatenate([*parts, *([] if tail is None else [tail])], axis=-1)

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import joblib
 from joblib._parallel_backends import LokyBackend, ThreadingBackend
@@ -33,39 +33,42 @@ class Spreading:
     """How work is spread: joblib's backend, how many items at once, and a cluster's address.
 
     Without `workers` there is one for each core of the cluster, or of this machine if its memory
-    has room for as many. `address` is
-    that of a Dask scheduler, such as tcp://HOST:8786, or of a Ray head; without it Ray is started
-    on this machine.
+    has room for as many. `address` is that of a Dask scheduler, such as tcp://HOST:8786, or of a
+    Ray head; without it Ray is started on this machine. Raises OptionError for what can't be.
     """
 
     backend: Backend = "threading"
     workers: int | None = None
     address: str | None = None
 
+    def __post_init__(self) -> None:
+        check_choice("backend", self.backend, get_args(Backend))
+        if self.workers is not None and self.workers < 1:
+            raise OptionError(f"{self.workers} workers can do nothing; use 1 or more")
+        if self.address is not None and self.backend in ("threading", "loky"):
+            raise OptionError(
+                f"an address is of no use to {self.backend}; leave it out, or use dask or ray"
+            )
+        if self.address is None and self.backend == "dask":
+            raise OptionError("dask needs its scheduler's address, such as tcp://HOST:8786")
+
 
 def open_team(spreading: Spreading) -> AbstractContextManager[Team]:
     """Return the workers, which are let go at the end of the context.
 
-    Raises OptionError for a spreading that can't be, or that needs a package that isn't installed,
-    and ClusterError for a cluster that can't be reached or used.
+    Raises OptionError where a package isn't installed that is needed, and ClusterError for a
+    cluster that can't be reached or used.
     """
     backend, workers, address = spreading.backend, spreading.workers, spreading.address
-    check_choice("backend", backend, get_args(Backend))
-    if workers is not None and workers < 1:
-        raise OptionError(f"{workers} workers can do nothing; use 1 or more")
-    if address is not None and backend in ("threading", "loky"):
-        raise OptionError(f"an address is of no use to {backend}; leave it out, or use dask or ray")
     if backend == "threading":
         return _open_threads(count_workers(spreading))
     if backend == "loky":
         return _open_processes(count_workers(spreading))
     if backend == "dask":
-        if address is None:
-            raise OptionError("dask needs its scheduler's address, such as tcp://HOST:8786")
         _require("dask", "distributed")
         from stemkit.spreading.dask_team import open_dask
 
-        return open_dask(address, workers)
+        return open_dask(cast(str, address), workers)
     _require("ray", "ray")
     from stemkit.spreading.ray_team import open_ray
 

@@ -164,18 +164,6 @@ def _list_leakage_conditions(material: Material) -> Iterator[Condition]:
             yield Condition(f"with-{kind}", f"voice + band + {kind}", parts)
 
 
-def build_conditions(material: Material, options: StudyOptions) -> Iterator[Example]:
-    """Yield every example of every condition: number 0 of all of them, then number 1, ...
-
-    The same material, by the names and contents of its files, and the same options give the same
-    samples. A file that can't be used gives way to another one of its kind.
-    """
-    conditions, _ = list_conditions(material)
-    excerpts = Excerpts(material, options.seconds, options.seed)
-    for number in range(options.songs):
-        yield from build_examples(conditions, excerpts, number)
-
-
 def build_examples(
     conditions: Collection[Condition], excerpts: Excerpts, number: int
 ) -> Iterator[Example]:

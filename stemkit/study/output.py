@@ -2,29 +2,17 @@
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
-import soundfile
-
 from stemkit.errors import OptionError
+from stemkit.files import writing
 
 PAGE, TABLE, EVERYTHING = "results.md", "results.csv", "results.json"
 SDR, LEAKAGE = "sdr.png", "leakage.png"
 AUDIO = "audio"
 """What is in the folder: files, and a folder of sounds."""
-
-
-@contextmanager
-def writing_to(path: Path) -> Iterator[None]:
-    """Raise OptionError for what goes wrong in writing."""
-    try:
-        yield
-    except (OSError, soundfile.SoundFileError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OptionError(f"can't write {path}: {reason}; choose another folder") from error
 
 
 def check_output(folder: Path, material: Path, *, with_audio: bool) -> None:
@@ -35,10 +23,10 @@ def check_output(folder: Path, material: Path, *, with_audio: bool) -> None:
                 f"{place} is in the material, {material}, and would be taken for a part of it; "
                 "choose another folder"
             )
-        with writing_to(place):
+        with writing(place):
             _try_folder(place)
     for name in (PAGE, TABLE, EVERYTHING, SDR, LEAKAGE):
-        with writing_to(folder / name):
+        with writing(folder / name):
             if (folder / name).is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 

@@ -5,14 +5,13 @@ import dataclasses
 import io
 import json
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
-from stemkit.files import replace_file
+from stemkit.files import replace_content, writing
 from stemkit.study.conditions import BAND_DB, GRADED
 from stemkit.study.leakage import FLOOR_DB
 from stemkit.study.names import escape_name
-from stemkit.study.output import EVERYTHING, LEAKAGE, PAGE, SDR, TABLE, writing_to
+from stemkit.study.output import EVERYTHING, LEAKAGE, PAGE, SDR, TABLE
 from stemkit.study.pictures import draw_leakage, draw_sdr
 from stemkit.study.run import Study
 from stemkit.study.summary import (
@@ -49,8 +48,8 @@ def write_report(study: Study, folder: Path) -> list[Path]:
     """
     written = []
     for name, data in _make_files(study):
-        with writing_to(folder / name):
-            replace_file(folder / name, partial(Path.write_bytes, data=data))
+        with writing(folder / name):
+            replace_content(folder / name, data)
         written.append(folder / name)
     return written
 

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from joblib import Parallel, delayed
 
+from stemkit.audio.wav import WavLayout, WavWriter
 from stemkit.evaluation.metrics import measure_sdr, measure_si_sdr
-from stemkit.files import replace_file
+from stemkit.files import replace_file, writing
 from stemkit.samples import Samples
 from stemkit.separation.separator import Separator
 from stemkit.study.conditions import Example, StudyOptions, build_examples, list_conditions
 from stemkit.study.leakage import measure_leakage
 from stemkit.study.material import MIX, SAMPLE_RATE, Excerpts, Material
 from stemkit.study.names import escape_name
-from stemkit.study.output import writing_to
 
 HIGHEST_DB = 100.0
 """What is told of an estimate without any error."""
@@ -181,12 +180,12 @@ def _write_sounds(folder: Path, sounds: Mapping[str, Samples]) -> None:
     taken: set[str] = set()
     for name, audio in sounds.items():
         path = folder / f"{_choose_name(Path(name).name, taken)}.wav"
-        with writing_to(path):
+        with writing(path):
             replace_file(path, functools.partial(_write_wav, audio))
     for pattern in _ESTIMATES:  # of an earlier study with other models, whose mix is gone
         for path in folder.glob(pattern):
             if path.stem.casefold() not in taken:
-                with writing_to(path):
+                with writing(path):
                     path.unlink()
 
 
@@ -199,4 +198,6 @@ def _choose_name(wanted: str, taken: set[str]) -> str:
 
 
 def _write_wav(audio: Samples, path: Path) -> None:
-    soundfile.write(path, audio.T, SAMPLE_RATE, subtype="FLOAT", format="WAV")
+    with WavWriter(path, WavLayout(SAMPLE_RATE, audio.shape[0], "32f")) as wav:
+        wav.write(audio)
+        wav.finish()

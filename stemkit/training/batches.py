@@ -1,6 +1,7 @@
 """Batches of examples, made ahead by other processes, in the same order whoever makes them."""
 
 import atexit
+import itertools
 import multiprocessing
 import signal
 from collections.abc import Iterator
@@ -8,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-from stemkit.errors import StemkitError, TrainingError
+from stemkit.errors import StemkitError, TrainingError, describe_error
 from stemkit.training.config import TrainingConfig
 from stemkit.training.material import Material
 from stemkit.training.mixing import Batch, MixDataset
@@ -36,22 +37,7 @@ class _Examples(Dataset[Batch | Failure]):
         except StemkitError as error:
             return Failure(str(error))
         except Exception as error:
-            reason = " ".join(str(error).split())
-            return Failure(f"can't make example {number}: {type(error).__name__}: {reason}")
-
-
-class _Onward(Sampler[int]):
-    """Example numbers from `first` on, every `stride`-th of them, without end."""
-
-    def __init__(self, first: int, stride: int) -> None:
-        self.first = first
-        self.stride = stride
-
-    def __iter__(self) -> Iterator[int]:
-        number = self.first
-        while True:
-            yield number
-            number += self.stride
+            return Failure(f"can't make example {number}: {describe_error(error)}")
 
 
 def open_batches(
@@ -67,7 +53,7 @@ def open_batches(
     return DataLoader(
         _Examples(MixDataset(config, material)),
         batch_size=config.batch_size // ranks.count,
-        sampler=_Onward(seen + ranks.number, ranks.count),
+        sampler=itertools.count(seen + ranks.number, ranks.count),
         num_workers=config.workers,
         prefetch_factor=6 if config.workers else None,
         collate_fn=_collate,

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from stemkit.audio.complaints import reading
 from stemkit.errors import AudioError, TrainingError
 from stemkit.evaluation.reading import read_sound
 from stemkit.evaluation.songs import Sound
-from stemkit.files import replace_file
+from stemkit.files import replace_content, replace_file, writing
 from stemkit.samples import Samples
 
 _QUIETEST = 0.01  # peak, with 8 of the 16 bits
@@ -87,9 +85,9 @@ class ClipCache:
         rounded = np.clip(np.rint(audio * (32768 / scale)), -32768, 32767).astype(np.int16)
         bandwidth_hz = measure_bandwidth(audio.T, self.sample_rate)
         found = {"frames": len(audio), "bandwidth_hz": bandwidth_hz, "scale": scale}
-        with writing(self.folder):
+        with writing(self.folder, TrainingError):
             replace_file(data, lambda temporary: _save_array(temporary, rounded))
-            replace_file(facts, lambda temporary: temporary.write_text(json.dumps(found)))
+            replace_content(facts, json.dumps(found).encode())
         return found
 
 
@@ -106,18 +104,6 @@ def _read_facts(path: Path) -> dict[str, float] | None:
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Raise TrainingError instead of OSError."""
-    try:
-        yield
-    except OSError as error:
-        raise TrainingError(
-            f"can't write to {path}: {error.strerror or error}; make room there, or choose another "
-            f"place"
-        ) from error
 
 
 def _save_array(path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> None:

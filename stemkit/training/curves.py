@@ -1,11 +1,11 @@
 """The curves of a run as a picture."""
 
 from collections.abc import Sequence
-from io import BytesIO
 from typing import TYPE_CHECKING
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from stemkit.figures import render_figure
 
 if TYPE_CHECKING:
     from stemkit.training.log import Line
@@ -16,7 +16,6 @@ def draw_curves(lines: "Sequence[Line]") -> bytes:
     losses = [(line.step, line.loss) for line in lines if line.loss is not None]
     stems = dict.fromkeys(stem for line in lines for stem in line.scores)
     figure = Figure(figsize=(10, 8 if stems else 4))
-    FigureCanvasAgg(figure)
     axes = figure.subplots(2 if stems else 1, sharex=True, squeeze=False)[:, 0]
     axes[0].plot(*_split(losses))
     axes[0].set_ylabel("loss")
@@ -29,9 +28,7 @@ def draw_curves(lines: "Sequence[Line]") -> bytes:
     axes[-1].set_xlabel("step")
     for part in axes:
         part.grid(alpha=0.3)
-    file = BytesIO()
-    figure.savefig(file, format="png")
-    return file.getvalue()
+    return render_figure(figure, "png")
 
 
 def _split(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:

@@ -8,8 +8,8 @@ import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stemkit.files import replace_file
-from stemkit.training.clips import writing
+from stemkit.errors import TrainingError
+from stemkit.files import replace_content, replace_file, writing
 
 FIELDS = ("step", "seconds", "learning_rate", "loss", "gradient_norm")
 """Columns before the scores; loss and norm are means since the line before."""
@@ -37,12 +37,12 @@ class TrainingLog:
         self.path = folder / "log.csv"
         self._stems = stems
         kept = [line for line in read_log(self.path) if line.step <= step and step]
-        with writing(self.path):
+        with writing(self.path, TrainingError):
             replace_file(self.path, lambda temporary: self._write(temporary, "w", kept))
 
     def add(self, line: Line) -> None:
         """Append a line."""
-        with writing(self.path):
+        with writing(self.path, TrainingError):
             self._write(self.path, "a", [line])
 
     def _write(self, path: Path, mode: str, lines: list[Line]) -> None:
@@ -60,8 +60,8 @@ class TrainingLog:
 
         data = draw_curves(read_log(self.path))
         picture = self.path.with_suffix(".png")
-        with writing(picture):
-            replace_file(picture, lambda temporary: temporary.write_bytes(data))
+        with writing(picture, TrainingError):
+            replace_content(picture, data)
 
 
 def read_log(path: Path) -> list[Line]:

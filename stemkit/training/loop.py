@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from stemkit.errors import TrainingError
-from stemkit.files import PARTIAL_PATTERN, keep_others_out
+from stemkit.files import keep_others_out, remove_partials_in
 from stemkit.separation.device import round_nothing
 from stemkit.separation.memory import keep_freed_memory
 from stemkit.training.batches import Failure, explaining_lost_workers, open_batches
@@ -115,7 +114,7 @@ def train(
         _check_start(config)
     with keep_others_out(config.output, LOCK) if ranks.leads else nullcontext():
         if ranks.leads:
-            _remove_leavings(config.output)
+            remove_partials_in(config.output)
         if is_new:
             yield f"decoding all audio into {cache.folder} first, which is done once"
         material = open_material(config, cache) if ranks.local == 0 else None
@@ -137,12 +136,6 @@ def train(
             else:
                 for _ in _go(run, material):
                     pass
-
-
-def _remove_leavings(folder: Path) -> None:
-    """Remove what was being written when a training was killed, which can be large."""
-    for path in folder.glob(PARTIAL_PATTERN):
-        path.unlink(missing_ok=True)
 
 
 def _check_start(config: TrainingConfig) -> None:

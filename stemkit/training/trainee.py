@@ -10,11 +10,10 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from stemkit.errors import OptionError, TrainingError
-from stemkit.files import replace_file
+from stemkit.files import replace_file, writing
 from stemkit.nn.checkpoints import save_checkpoint
 from stemkit.nn.config import NetworkConfig
 from stemkit.nn.resunet import ResUNet
-from stemkit.training.clips import writing
 from stemkit.training.config import TrainingConfig
 from stemkit.training.ranks import Ranks, hand_round
 from stemkit.weights.models import load_network
@@ -123,7 +122,7 @@ def save_trainee(trainee: Trainee, config: TrainingConfig) -> None:
     """
     state = {name: getattr(trainee, name).state_dict() for name in _PARTS}
     state |= {name: getattr(trainee, name) for name in _COUNTS} | {"identity": _identify(config)}
-    with writing(config.output), _failed_writes():
+    with writing(config.output, TrainingError), _failed_writes():
         save_checkpoint(trainee.average, config.output / AVERAGE)
         replace_file(config.output / STATE, lambda temporary: _write_state(state, temporary))
 

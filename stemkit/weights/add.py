@@ -1,13 +1,14 @@
 """Take a checkpoint file that the user has into the models folder."""
 
-import json
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import tomli_w
+
 from stemkit.errors import CheckpointError, ModelError, OptionError
-from stemkit.files import replace_file
+from stemkit.files import replace_content, replace_file
 from stemkit.nn.config import OWN_SUFFIX, is_own_format
 from stemkit.weights.cache import expected_hash, hash_file, weights_path
 from stemkit.weights.folders import models_folder
@@ -88,11 +89,9 @@ def _make_card(path: Path, name: str, options: AddOptions) -> ModelCard:
 
 def _publish(path: Path, card: ModelCard) -> ModelCard:
     """Copy the file, then write the card, which is what makes the model known."""
-    text = _write_toml(card)
+    text = tomli_w.dumps(card.model_dump(exclude_none=True, exclude_defaults=True))
     replace_file(weights_path(card), lambda copy: _copy_checked(path, copy, card))
-    replace_file(
-        models_folder() / f"{card.name}.toml", lambda file: file.write_text(text, encoding="utf-8")
-    )
+    replace_content(models_folder() / f"{card.name}.toml", text.encode())
     return card
 
 
@@ -100,18 +99,3 @@ def _copy_checked(path: Path, copy: Path, card: ModelCard) -> None:
     shutil.copyfile(path, copy)
     if hash_file(copy) != expected_hash(card):
         raise CheckpointError(f"{path} changed while it was copied; add it again")
-
-
-def _write_toml(card: ModelCard) -> str:
-    """Return the card as TOML: what is set, tables last."""
-    fields = card.model_dump(exclude_none=True, exclude_defaults=True)
-    weights = fields.pop("weights")
-    lines = [f"{key} = {_write_value(value)}" for key, value in fields.items()]
-    lines += ["", "[weights]"]
-    lines += [f"{key} = {_write_value(value)}" for key, value in weights.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _write_value(value: str | int | tuple[str, ...]) -> str:
-    """Return a TOML value; names, hashes and plain sentences are the same in JSON."""
-    return json.dumps(value)

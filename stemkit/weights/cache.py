@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stemkit.errors import CheckpointError, ModelError
-from stemkit.files import replace_file
+from stemkit.files import replace_content
 from stemkit.weights.folders import BUNDLED_WEIGHTS, models_folder
 from stemkit.weights.registry import ModelCard, WeightsFile, list_checkpoint_cards
 
@@ -57,7 +57,7 @@ def note_hash(card: ModelCard, known_hash: str) -> None:
     """Keep beside a pulled file the hash it was checked against, as `md5sum -c` reads it."""
     line = f"{known_hash.partition(':')[2]}  {weights_path(card).name}\n"
     with suppress(OSError):  # without the note the next pull asks the record again
-        replace_file(_hash_note(card), lambda note: note.write_text(line, encoding="utf-8"))
+        replace_content(_hash_note(card), line.encode())
 
 
 def is_whole(card: ModelCard) -> bool:

@@ -310,7 +310,7 @@ def test_no_cut_goes_unnoticed(tmp_path: Path, output_format: OutputFormat) -> N
     for limit in {0, 1, 27, 500, size // 2, *range(size - 6000, size, 397), size - 1}:
         with (
             largest_file(limit),
-            pytest.raises(EncodeError, match=r"^can't write '.*/a': File too large; choose an out"),
+            pytest.raises(EncodeError, match=r"^can't write .*/a: File too large; make room"),
         ):
             encode(path, samples, output_format)
 
@@ -336,7 +336,7 @@ def test_what_the_system_refuses_is_said(
         encode(path, noise(1000), output_format)
     assert (
         str(refused.value)
-        == f"can't write '{path}': {reason}; choose an output that can be written"
+        == f"can't write {path}: {reason}; make room there, or choose another place"
     )
 
 

@@ -339,7 +339,7 @@ def test_a_disk_that_fills(tmp_path: Path, limit: int) -> None:
     target.write_text("old")
     with StemsWriter({"a": target}, 44100, 2, WAV_24, {"a": BROADCAST}) as writer:
         writer.write({"a": noise(30_000)})
-        with largest_file(limit), pytest.raises(EncodeError, match=r"a\.wav': File too large"):
+        with largest_file(limit), pytest.raises(EncodeError, match=r"a\.wav: File too large"):
             writer.finish()
     assert set(tmp_path.iterdir()) == {target}
     assert target.read_text() == "old"

@@ -190,7 +190,7 @@ def test_a_disk_that_fills_while_stems_come_in(tmp_path: Path, output_format: Ou
     targets["vocals"].write_text("old")
     with (
         largest_file(20_000),
-        pytest.raises(EncodeError, match=r"can't write '.*/vocals\..*': File too large"),
+        pytest.raises(EncodeError, match=r"can't write .*/vocals\..*: File too large"),
     ):
         write_stems(tmp_path, stems_of(20_000), output_format)
     assert files_in(tmp_path) == {targets["vocals"]}
@@ -206,7 +206,7 @@ def test_a_disk_that_fills_while_the_second_stem_is_encoded(tmp_path: Path) -> N
         writer.write(stems)
         with (
             largest_file(20_000),
-            pytest.raises(EncodeError, match=r"/accompaniment.flac': File too large"),
+            pytest.raises(EncodeError, match=r"/accompaniment.flac: File too large"),
         ):
             writer.finish()
     assert files_in(tmp_path) == {targets["vocals"]}
@@ -264,7 +264,8 @@ def test_targets_that_cannot_be_written(
     ):
         pytest.fail("it should not have opened")
     assert (
-        str(refused.value) == f"can't write '{bad}': {reason}; choose an output that can be written"
+        str(refused.value)
+        == f"can't write {bad}: {reason}; make room there, or choose another place"
     )
     assert files_in(tmp_path) == {tmp_path / "file"}
 

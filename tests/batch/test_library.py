@@ -274,7 +274,6 @@ def test_what_can_not_be_done_is_refused_at_once(library: Library, tmp_path: Pat
 
 
 WRONG: dict[str, dict[str, Any]] = {
-    "no backend 'foo'": {"spreading": Spreading("foo")},  # type: ignore[arg-type]
     "must be a name or a Path": {"model": 3},
     "several names, not 'vocals'": {"stems": "vocals"},
     "output must be a path or URL, not None": {"output": None},

@@ -136,7 +136,7 @@ def test_a_stem_that_cannot_be_read_leaves_nothing_behind(tmp_path: Path) -> Non
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     track = make_track(tmp_path / "song")
     (tmp_path / "song" / "song (Ardour)").write_bytes(b"")
-    with pytest.raises(HandoffError, match=r"can't write '.*song \(Ardour\)'"):
+    with pytest.raises(HandoffError, match=r"can't write .*song \(Ardour\)"):
         write_ardour_session(track)
 
 

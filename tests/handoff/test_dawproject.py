@@ -361,7 +361,7 @@ def test_a_damaged_lossy_stem_leaves_nothing(tmp_path: Path) -> None:
 def test_says_what_stands_in_the_way(track: Track) -> None:
     (track.folder / "a song.dawproject").mkdir()
     there = sorted(track.folder.iterdir())
-    with pytest.raises(HandoffError, match=r"can't write '.*a song\.dawproject': .*directory"):
+    with pytest.raises(HandoffError, match=r"can't write .*a song\.dawproject: .*directory"):
         write_dawproject(track)
     assert sorted(track.folder.iterdir()) == there
 

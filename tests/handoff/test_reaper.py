@@ -251,7 +251,7 @@ def test_a_file_that_no_project_can_name_is_told(tmp_path: Path, name: str) -> N
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     track = make_track(tmp_path / "song")
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(HandoffError, match=r"can't write '.*song.rpp': Not a directory"):
+    with pytest.raises(HandoffError, match=r"can't write .*song.rpp: Not a directory"):
         write_reaper_project(replace(track, folder=tmp_path / "file" / "folder"))
 
 

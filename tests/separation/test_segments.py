@@ -5,14 +5,8 @@ import pytest
 
 from stemkit.errors import OptionError
 from stemkit.samples import Samples
-from stemkit.separation.segments import (
-    Segmenter,
-    SegmentPlan,
-    Stitcher,
-    cut,
-    plan_segments,
-    stitch,
-)
+from stemkit.separation.segments import Segmenter, SegmentPlan, Stitcher, plan_segments
+from tests.separation.segmenting import cut, stitch
 
 PLAN = SegmentPlan(segment_frames=100, overlap_frames=24)
 EDGES = [1, 23, 24, 25, 99, 100, 101, 176, 177, 1000, 1013]

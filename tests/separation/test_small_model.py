@@ -11,7 +11,7 @@ from stemkit.nn.resunet import ResUNet
 from stemkit.samples import Samples
 from stemkit.separation.engine import Engine
 from stemkit.separation.options import EngineOptions
-from stemkit.separation.segments import cut
+from tests.separation.segmenting import cut
 
 CLIP = Path(__file__).parents[2] / "examples" / "audio" / "word-war-vi.ogg"
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -226,19 +227,18 @@ def test_processes_share_the_cores_and_ignore_interrupts(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("spreading", "error", "message"),
+    ("given", "message"),
     [
-        (Spreading(workers=0), OptionError, "0 workers"),
-        (Spreading("loky", address="tcp://host:1"), OptionError, "of no use to loky"),
-        (Spreading("dask"), OptionError, "scheduler's address"),
+        ({"backend": "foo"}, "no backend 'foo'"),
+        ({"workers": 0}, "0 workers"),
+        ({"backend": "loky", "address": "tcp://host:1"}, "of no use to loky"),
+        ({"backend": "dask"}, "scheduler's address"),
     ],
-    ids=["workers", "address", "dask"],
+    ids=["backend", "workers", "address", "dask"],
 )
-def test_a_spreading_that_cant_be_is_refused(
-    spreading: Spreading, error: type[Exception], message: str
-) -> None:
-    with pytest.raises(error, match=message):
-        next(spread(square, range(3), spreading))
+def test_a_spreading_that_cant_be_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Spreading(**given)
 
 
 @pytest.mark.parametrize("package", ["distributed", "ray"])

@@ -1,11 +1,15 @@
 """A small material: a band of noise for each kind, at levels that differ."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 from scipy.signal import butter, sosfilt
+
+from stemkit.study.conditions import Example, StudyOptions, build_examples, list_conditions
+from stemkit.study.material import Excerpts, Material
 
 RATE = 44100
 BANDS_HZ = {
@@ -39,3 +43,15 @@ def make_material(
             sound = make_sound(kind, seconds, list(BANDS_HZ).index(kind) * 10 + number)
             soundfile.write(folder / kind / f"{number}.wav", sound, RATE, "PCM_24")
     return folder
+
+
+def build_conditions(material: Material, options: StudyOptions) -> Iterator[Example]:
+    """Yield every example of every condition: number 0 of all of them, then number 1, ...
+
+    The same material, by the names and contents of its files, and the same options give the same
+    samples. A file that can't be used gives way to another one of its kind.
+    """
+    conditions, _ = list_conditions(material)
+    excerpts = Excerpts(material, options.seconds, options.seed)
+    for number in range(options.songs):
+        yield from build_examples(conditions, excerpts, number)

@@ -12,7 +12,6 @@ from stemkit.study.conditions import (
     GRADED,
     Example,
     StudyOptions,
-    build_conditions,
     list_conditions,
 )
 from stemkit.study.material import (
@@ -22,7 +21,7 @@ from stemkit.study.material import (
     measure_active_power,
     read_sound,
 )
-from tests.study.making import RATE, make_material, make_sound
+from tests.study.making import RATE, build_conditions, make_material, make_sound
 
 TWO_SHORT = StudyOptions(songs=2, seconds=1)
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from stemkit.errors import OptionError, UnknownModelError
 from stemkit.samples import Samples
-from stemkit.study.conditions import Example, StudyOptions, build_conditions
+from stemkit.study.conditions import Example, StudyOptions
 from stemkit.study.leakage import FLOOR_DB
 from stemkit.study.material import find_material
 from stemkit.study.report import write_report
@@ -26,7 +26,7 @@ from stemkit.study.run import (
     score_example,
 )
 from stemkit.study.summary import MEASURES, Leak, summarize, tabulate_leakage
-from tests.study.making import make_material
+from tests.study.making import build_conditions, make_material
 
 OPTIONS = StudyOptions(songs=1, seconds=1)
 KINDS = ("singing", "band", "horn", "speech", "noise")

@@ -296,7 +296,7 @@ def test_without_room_the_state_of_before_stays(
     before = state.read_bytes()
     if full_at == "state":
         monkeypatch.setattr(trainee_module, "save_checkpoint", lambda network, path: None)
-    with files_no_longer_than(2000), pytest.raises(TrainingError, match=r"can't write to .*out: "):
+    with files_no_longer_than(2000), pytest.raises(TrainingError, match=r"can't write .*out: "):
         run(folder, max_steps=2)
     assert state.read_bytes() == before
     assert not list((folder / "out").glob(".stemkit-*"))

@@ -174,7 +174,7 @@ def test_a_cache_that_cannot_be_written_leaves_no_thread_at_work(tmp_path: Path)
                 at_work -= 1
 
     pool = Pool(source="vocals", folders=[tmp_path / "pool"])
-    with pytest.raises(TrainingError, match="can't write to"):
+    with pytest.raises(TrainingError, match="can't write"):
         open_pool(pool, Counting(cache.folder, RATE))
     assert at_work == 0
 
