@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from stemkit.evaluation.summary import Floats, list_stems, take_finite
 from stemkit.evaluation.tables import Row, list_metrics
 from stemkit.figures import render_figure
-from stemkit.handoff.colours import colour_of
+from stemkit.tracks.colours import colour_of
 
 PlotFormat = Literal["png", "svg"]
 

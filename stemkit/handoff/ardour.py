@@ -30,8 +30,8 @@ from stemkit.audio.resample import Resampler
 from stemkit.errors import HandoffError
 from stemkit.files import link_or_copy, partial_path, replace_content, replace_file, writing
 from stemkit.handoff.ardour_session import CLICK, MASTER, Lane, make_session
-from stemkit.handoff.colours import colour_of
 from stemkit.samples import Samples
+from stemkit.tracks.colours import colour_of
 from stemkit.tracks.track import Stem, Track
 
 _READABLE = ("wav", "aiff", "flac")

@@ -4,13 +4,13 @@ Ardour fills in the rest when it opens the session, and writes it all when it sa
 is in its sources at 7.3: libs/ardour/session_state.cc and each class's `set_state`.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from stemkit.handoff.colours import Colour
+from stemkit.handoff.text import replace_unfit
+from stemkit.tracks.colours import Colour
 from stemkit.tracks.track import Track
 
 MASTER = "Master"
@@ -19,7 +19,6 @@ CLICK = "Click"
 _VERSION = "7002"  # of the format, as Ardour 7.0 to 7.3 write it
 _TICKS = 282_240_000  # a second, of the clock that Ardour 7 counts audio time in
 _DEFAULT_BPM = 120.0
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def _add_locations(session: Element, track: Track, ids: Iterator[str]) -> None:
     places = [("session", 0, track.frames, "IsSessionRange")]
     for number, marker in enumerate(track.markers, start=1):
         kind = "IsRangeMarker" if marker.frames else "IsMark"
-        label = _NOT_XML.sub("\ufffd", " ".join(marker.label.split())) or f"mark {number}"
+        label = replace_unfit(" ".join(marker.label.split())) or f"mark {number}"
         places.append((label, marker.frame, marker.frame + marker.frames, kind))
     for label, start, end, kind in places:
         SubElement(

@@ -22,13 +22,12 @@ from stemkit.audio.info import AudioInfo
 from stemkit.audio.probe import probe_audio
 from stemkit.errors import HandoffError
 from stemkit.files import partial_path, replace_file, writing
-from stemkit.handoff.colours import colour_of
-from stemkit.handoff.text import flatten
+from stemkit.handoff.text import flatten, replace_unfit
+from stemkit.tracks.colours import colour_of
 from stemkit.tracks.record import TagsRecord
 from stemkit.tracks.track import Stem, Track
 
 _READABLE_CODECS = re.compile(r"pcm_(16|24|32)|float|flac")
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_FOR_FILES = re.compile(r"[^\w .()-]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -98,7 +97,7 @@ def _is_read_by_all(info: AudioInfo) -> bool:
 def _refer(path: Path, folder: Path) -> str | None:
     """Return the path relative to the project, or None where none would be understood."""
     reference = Path(os.path.relpath(path, folder)).as_posix()
-    return None if _NOT_XML.search(reference) or _DRIVE.match(reference) else reference
+    return None if replace_unfit(reference) != reference or _DRIVE.match(reference) else reference
 
 
 def _add_decoded(archive: zipfile.ZipFile, number: int, stem: Stem, folder: Path) -> _Sound:
@@ -234,4 +233,4 @@ def _list_metadata(title: str, tags: TagsRecord) -> Iterator[tuple[str, str]]:
 
 
 def _text(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", flatten(text))
+    return replace_unfit(flatten(text))

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemkit.handoff.colours import Colour, colour_of
 from stemkit.handoff.text import flatten
+from stemkit.tracks.colours import Colour, colour_of
 from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.track import Track
 

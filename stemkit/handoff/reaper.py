@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemkit.errors import HandoffError
-from stemkit.handoff.colours import Colour, colour_of
 from stemkit.handoff.text import flatten, relate, write_lines
+from stemkit.tracks.colours import Colour, colour_of
 from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.track import Track
 

@@ -1,6 +1,7 @@
 """Text files that name stems by paths relative to their own folder, as REAPER and Audacity read."""
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,6 +30,12 @@ def flatten(text: str) -> str:
     return "".join(_REPLACED.get(unicodedata.category(letter), letter) for letter in text)
 
 
+def replace_unfit(text: str) -> str:
+    """Return `text` with a mark in the place of each character that XML can't hold."""
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REPLACED = {"Cc": " ", "Zl": " ", "Zp": " ", "Cs": "\N{REPLACEMENT CHARACTER}"}
 """By Unicode's categories: controls, line and paragraph separators, surrogates."""
 

@@ -8,12 +8,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stemkit.handoff.colours import colour_of
 from stemkit.review.findings import Finding, find_findings
-from stemkit.review.lanes import Role, Source, list_sources, write_sum
 from stemkit.review.pictures import draw_spectrogram, draw_thumbnail, draw_waveform
 from stemkit.review.preview import RATE, make_preview, preview_channels
 from stemkit.review.scan import Scan, scan_audio
+from stemkit.review.sources import Role, Source, list_sources, write_sum
+from stemkit.tracks.colours import colour_of
 from stemkit.tracks.track import Track
 
 VERSION = 1

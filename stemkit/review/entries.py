@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stemkit.handoff.colours import colour_of
 from stemkit.review.drawing import Drawing
+from stemkit.tracks.colours import colour_of
 from stemkit.tracks.record import Measures, SourceRecord, TrackRecord
 from stemkit.tracks.track import Track
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stemkit.handoff.colours import colour_of
 from stemkit.review.drawing import THUMBNAIL
 from stemkit.review.entries import Entry
+from stemkit.tracks.colours import colour_of
 
 ASSETS = Path(__file__).parent / "assets"
 STATIC = ("review.css", "mixer.js", "player.js", "table.js")

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
-from stemkit.handoff.colours import Colour, colour_of
 from stemkit.review.frames import Floats
 from stemkit.review.scan import Scan
+from stemkit.tracks.colours import Colour, colour_of
 
 WAVEFORM_SIZE = (1600, 96)
 SPECTROGRAM_SIZE = (1600, 192)

@@ -10,9 +10,9 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from stemkit.figures import render_figure, without_glyph_warnings
-from stemkit.handoff.colours import colour_of
 from stemkit.review.pictures import add_spectrogram, add_waveform
 from stemkit.review.scan import Scan
+from stemkit.tracks.colours import colour_of
 from stemkit.tracks.record import MarkerRecord
 
 FORMATS = ("png", "webp", "jpg", "jpeg", "gif", "tif", "tiff", "svg", "pdf")

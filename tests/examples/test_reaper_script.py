@@ -15,7 +15,7 @@ import lupa.lua54  # type: ignore[import-untyped]
 import pytest
 import soundfile
 
-from stemkit.handoff.colours import Colour, colour_of
+from stemkit.tracks.colours import Colour, colour_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPT = EXAMPLES / "reaper" / "stemkit_separate.lua"

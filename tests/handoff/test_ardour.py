@@ -16,7 +16,7 @@ import soundfile
 from stemkit.audio.encode import Container, OutputFormat, encode_file
 from stemkit.errors import AudioError, HandoffError
 from stemkit.handoff.ardour import name_session, write_ardour_session
-from stemkit.handoff.colours import colour_of
+from stemkit.tracks.colours import colour_of
 from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.record import MarkerRecord, TagsRecord
 from stemkit.tracks.track import Stem, Track

@@ -19,9 +19,9 @@ from stemkit import __version__
 from stemkit.audio.decode import AudioReader
 from stemkit.audio.encode import Container, OutputFormat, encode_file
 from stemkit.errors import AudioError, HandoffError
-from stemkit.handoff.colours import colour_of
 from stemkit.handoff.dawproject import write_dawproject
 from stemkit.samples import Samples
+from stemkit.tracks.colours import colour_of
 from stemkit.tracks.find import find_tracks
 from stemkit.tracks.record import MarkerRecord, TagsRecord
 from stemkit.tracks.track import Stem, Track

@@ -20,10 +20,10 @@ from stemkit.audio.decode import AudioReader
 from stemkit.audio.encode import Container, OutputFormat, encode_file
 from stemkit.audio.resample import Resampler
 from stemkit.errors import AudioError, EncodeError, HandoffError
-from stemkit.handoff.colours import colour_of
 from stemkit.handoff.ni_slots import fill_slots
 from stemkit.handoff.ni_stems import Codec, write_ni_stems
 from stemkit.samples import Samples
+from stemkit.tracks.colours import colour_of
 from stemkit.tracks.find import find_tracks
 from stemkit.tracks.record import TagsRecord
 from stemkit.tracks.track import Stem, Track

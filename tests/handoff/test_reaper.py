@@ -13,8 +13,8 @@ import rpp
 
 from stemkit.errors import HandoffError
 from stemkit.handoff import reaper
-from stemkit.handoff.colours import Colour, colour_of
 from stemkit.handoff.reaper import write_reaper_folder, write_reaper_project
+from stemkit.tracks.colours import Colour, colour_of
 from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.record import MarkerRecord, TagsRecord
 from stemkit.tracks.track import Stem, Track

@@ -6,7 +6,6 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from stemkit.handoff.colours import colour_of
 from stemkit.review.pictures import (
     SPECTROGRAM_SIZE,
     THUMBNAIL_SIZE,
@@ -16,6 +15,7 @@ from stemkit.review.pictures import (
     draw_waveform,
 )
 from stemkit.review.scan import Scan
+from stemkit.tracks.colours import colour_of
 from tests.review.sounds import RATE, Sound, play_chords, play_hi_hat, scan_sound, sing
 
 Pixels = npt.NDArray[np.uint8]
