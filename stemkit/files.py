@@ -1,5 +1,6 @@
 """Files that appear under their name only when they are whole, and what tells them apart."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stemkit.errors import OptionError, StemkitError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 PARTIAL_PATTERN = ".stemkit-*.partial"
 """The names of files that were being written when a run was killed; safe to remove afterwards."""
@@ -25,10 +28,8 @@ def writing(path: object, kind: type[StemkitError] = OptionError) -> Iterator[No
     try:
         yield
     except OSError as error:
-        reason = error.strerror or error
-        raise kind(
-            f"can't write {path}: {reason}; make room there, or choose another place"
-        ) from error
+        advice = "make room there" if error.errno in _NO_ROOM else "choose another place"
+        raise kind(f"can't write {path}: {error.strerror or error}; {advice}") from error
 
 
 def remove_path(path: Path) -> int:

@@ -36,7 +36,8 @@ def contradiction(path: Path, reason: str) -> DecodeError:
 def damaged(path: Path, reason: str) -> DecodeError:
     """Return the error for a file whose library gave up, in one line."""
     return DecodeError(
-        f"{path.name!r} is damaged or unreadable: {reason.rstrip('.')}; get a whole copy"
+        f"{path.name!r} is damaged or unreadable: {reason.rstrip('.')}; "
+        "get a whole copy, or convert it"
     )
 
 

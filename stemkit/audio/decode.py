@@ -71,7 +71,7 @@ class AudioReader:
     def _read(self, block_frames: int) -> Iterator[Samples]:
         path = self.info.path
         if self.info.decoder == "soundfile":
-            return read_sndfile(path, block_frames)
+            return read_sndfile(self.info, block_frames)
         return read_av(path, self._content, self.info)
 
     def _check_length(self, position: int) -> None:

@@ -28,13 +28,17 @@ from stemkit.samples import Samples
 
 _DEMUXERS: dict[Container, str] = {
     "aac": "aac",
+    "aiff": "aiff",
     "asf": "asf",
+    "caf": "caf",
     "flac": "flac",
     "matroska": "matroska",
     "mp3": "mp3",
     "mp4": "mov",
+    "ogg": "ogg",
     "ogg-flac": "ogg",
     "ogg-opus": "ogg",
+    "wav": "wav",
 }
 _WITHOUT_END = ("aac", "mp3")  # streams whose last packet may be cut, or be followed by tags
 
@@ -67,6 +71,7 @@ def describe_av(path: Path, content: Content, movie_clock: int = 0) -> AudioInfo
             codec=stream.codec_context.codec.canonical_name,
             decoder="av",
             frames_are_exact=frames_are_exact,
+            tracks=len(container.streams.audio),
         )
 
 

@@ -9,6 +9,7 @@ import soundfile
 
 from stemkit.audio.complaints import check_layout, damaged, reading
 from stemkit.audio.info import AudioInfo
+from stemkit.audio.ogg import VORBIS_ORDER
 from stemkit.audio.sniff import Content
 from stemkit.samples import Samples
 
@@ -28,11 +29,12 @@ def describe_sndfile(path: Path, content: Content) -> AudioInfo:
         )
 
 
-def read_sndfile(path: Path, block_frames: int) -> Iterator[Samples]:
+def read_sndfile(info: AudioInfo, block_frames: int) -> Iterator[Samples]:
     """Yield the audio in blocks of at most `block_frames` frames; raises DecodeError."""
-    with _open_file(path) as file:
+    order = VORBIS_ORDER.get(info.channels) if info.container == "ogg" else None
+    with _open_file(info.path) as file:
         while len(block := file.read(block_frames, dtype="float32", always_2d=True)):
-            yield np.ascontiguousarray(block.T)
+            yield np.ascontiguousarray(block.T if order is None else block.T[list(order)])
 
 
 @contextmanager

@@ -109,11 +109,22 @@ def _check_data(
 
 def _check_rest(path: Path, file: BinaryIO, file_bytes: int, end: int) -> None:
     """Refuse audio that goes on after its stated end; tags, padding and small junk may follow."""
+    end = _skip_zeros(file, end)
     file.seek(end)
     name = file.read(4)
     is_chunk = name.isascii() and name.decode("ascii").isprintable()
-    if file_bytes - end > _MAX_JUNK and not is_chunk and name[:3] != b"ID3" and any(name):
+    if file_bytes - end > _MAX_JUNK and not is_chunk and name[:3] != b"ID3":
         raise contradiction(path, f"audio that ends {file_bytes - end} bytes before the file does")
+
+
+def _skip_zeros(file: BinaryIO, start: int) -> int:
+    """Return where the zeros end that are there from `start` on: padding, or silence."""
+    file.seek(start)
+    while block := file.read(2**20):
+        if rest := block.lstrip(b"\0"):
+            return start + len(block) - len(rest)
+        start += len(block)
+    return start
 
 
 def _check_aiff(path: Path, file: BinaryIO, file_bytes: int) -> None:

@@ -13,7 +13,8 @@ class AudioInfo:
     """What the header of an audio file says.
 
     `frames` is None where it doesn't say: aac streams, some mp3 and flac, Matroska and ASF. Some
-    mp4 files round it by up to `ROUNDED_FRAMES`; then `frames_are_exact` is false.
+    mp4 files round it by up to `ROUNDED_FRAMES`; then `frames_are_exact` is false. Of several audio
+    `tracks` in one file it is about one: the default one, or else the first.
     """
 
     path: Path
@@ -24,3 +25,4 @@ class AudioInfo:
     codec: str
     decoder: Literal["soundfile", "av"]
     frames_are_exact: bool = True
+    tracks: int = 1

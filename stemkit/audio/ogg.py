@@ -1,4 +1,4 @@
-"""Ogg pages: give a stream a serial number that depends on the audio alone.
+"""Ogg: the order of Vorbis' channels, and serial numbers that depend on the audio alone.
 
 libsndfile draws the serial number at random, so that the same audio never gives the same bytes.
 """
@@ -8,6 +8,16 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+VORBIS_ORDER = {
+    3: (0, 2, 1),
+    5: (0, 2, 1, 3, 4),
+    6: (0, 2, 1, 5, 3, 4),
+    7: (0, 2, 1, 6, 5, 3, 4),
+    8: (0, 2, 1, 7, 5, 6, 3, 4),
+}
+"""Where Vorbis has each channel of the order of all other files, by their number (Vorbis I, section
+4.3.9); libsndfile leaves them as they are."""
 
 _HEADER = struct.Struct("<4sBBqIIIB")  # RFC 3533, section 6
 _CHECKSUM_AT = 22

@@ -1,5 +1,6 @@
 """Tell what an audio file holds without decoding it."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from stemkit.audio.headers import check_flac_header, check_pcm_header, without_o
 from stemkit.audio.info import AudioInfo
 from stemkit.audio.mpeg import read_promised_frames
 from stemkit.audio.sniff import Content, identify
-from stemkit.errors import DecodeError
+from stemkit.errors import DecodeError, NotAudioError
 
 __all__ = ["AudioInfo", "describe", "probe_audio"]
 
@@ -40,9 +41,9 @@ def _describe(path: Path, content: Content) -> AudioInfo:
     match content.container:
         case "wav" | "aiff" | "caf":
             check_pcm_header(path, content.container, content.offset)
-            return describe_sndfile(path, content)
+            return _describe_either(path, content)
         case "ogg":
-            return describe_sndfile(path, content)
+            return _describe_either(path, content)
         case "ogg-opus":
             return without_opus_delay(path, content.offset, describe_av(path, content))
         case "flac":
@@ -57,3 +58,13 @@ def _describe(path: Path, content: Content) -> AudioInfo:
         case "asf":
             check_asf(path)
     return describe_av(path, content)
+
+
+def _describe_either(path: Path, content: Content) -> AudioInfo:
+    """Return what libsndfile makes of a file, or FFmpeg of a codec that it doesn't know."""
+    try:
+        return describe_sndfile(path, content)
+    except DecodeError:
+        with suppress(DecodeError, NotAudioError):
+            return describe_av(path, content)
+        raise

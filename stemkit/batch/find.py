@@ -168,6 +168,10 @@ def _walk(root: Path, output: "Place") -> Iterator[FoundFile | Fault | Path]:
     """Yield what is below `root`, folder by folder in sorted order, links last."""
     root_name = root.resolve().name
     links: list[Path] = []
+    if isinstance(output, Path) and identify_inode(root) == identify_inode(output):
+        raise PlanError(
+            f"{root} is the output folder, which isn't searched; choose another --output"
+        )
     seen = {identify_inode(output)} - {None} if isinstance(output, Path) else set()
     yield from _walk_folder(root, Path(), root_name, seen, links)
     while links:

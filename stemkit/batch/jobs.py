@@ -46,6 +46,13 @@ class Naming:
             raise OptionError(f"the name template {self.template!r} may hold only {known}")
         if len(self.stems) > 1 and "stem" not in fields:
             raise OptionError(f"the name template {self.template!r} needs {{stem}}")
+        if self.template.endswith("/"):
+            raise OptionError(f"the name template {self.template!r} ends before the file's name")
+
+    @property
+    def tells_tracks_apart(self) -> bool:
+        """Whether songs share a name only if those of their folders and files are alike."""
+        return "{folder}" in self.template and "{track}" in self.template
 
 
 Reason = Literal["missing", "changed", "failed", "interrupted", "settings", "overwrite"]
@@ -97,8 +104,9 @@ def name_jobs(audio: list[FoundFile], naming: Naming) -> list[Job | Fault]:
     Tracks that would share an output are told apart, by their extension ("song.mp3" and
     "song.wav" for two files called song) and then by the folder they were given in. Those whose
     paths differ in nothing but case or the form of accents are faults, for they would be one file
-    on many file systems. Raises PlanError where others can't be told apart, where a name would
-    lead outside the output folder, and where an output would replace an input.
+    on many file systems, and so are others that share an output by chance. Raises PlanError where
+    the template lets them, where a name would lead outside the output folder, and where an output
+    would replace an input.
     """
     named = [
         one if isinstance(one, Fault) else _make_job(one, naming)
@@ -127,21 +135,23 @@ def _tell_apart(files: list[FoundFile], naming: Naming) -> list[_Named | Fault]:
         named = [rename(one) if id(one) in colliding else one for one in named]
     faults: dict[int, Fault] = {}
     for group in _group_collisions(named, naming):
-        faults |= _find_faults(group)
+        faults |= _find_faults(group, naming)
     return [faults.get(id(one), one) for one in named]
 
 
-def _find_faults(group: list[_Named]) -> dict[int, Fault]:
+def _find_faults(group: list[_Named], naming: Naming) -> dict[int, Fault]:
     """Return what is wrong with each of the tracks that can't be told apart, by its id."""
     places = [one.file.path for one in group]
-    if len({_fold(str(place)) for place in places}) > 1:
+    are_alike = len({_fold(str(place)) for place in places}) == 1
+    if not are_alike and not naming.tells_tracks_apart:
         raise PlanError(
             f"{places[0]} and {places[1]} would share an output; "
             "change --name-template or rename one"
         )
+    reason = "differs from it in case or accents alone" if are_alike else "would share an output"
     others = [places[1], *[places[0]] * (len(places) - 1)]
     return {
-        id(one): Fault(place, f"{other} differs from it in case or accents alone; rename one")
+        id(one): Fault(place, f"{other} {reason}; rename one")
         for one, place, other in zip(group, places, others, strict=True)
     }
 
@@ -191,8 +201,10 @@ def _render_record(named: _Named, naming: Naming) -> str:
 
 
 def _fill_template(named: _Named, stem: str, naming: Naming) -> str:
-    return naming.template.format(
-        folder=named.folder.as_posix(),
+    folder = "" if named.folder == Path() else named.folder.as_posix()
+    template = naming.template if folder else naming.template.replace("{folder}/", "")
+    return template.format(
+        folder=folder,
         track=named.track,
         stem=stem,
         number=naming.stems.index(stem) + 1 if stem in naming.stems else 0,

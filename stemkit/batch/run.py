@@ -98,7 +98,7 @@ def run_batch(
         check_run_record(output)
     for findings in rounds:
         if not findings.audio:  # nothing to do isn't worth a ledger
-            yield from _announce(batch.plan(findings, settings, None), output, announce)
+            yield from announce_plan(batch.plan(findings, settings, None), output, announce)
             continue
         jobs = name_jobs(findings.audio, batch.naming)  # refused before anything is written
         with drive(output) as ledger:
@@ -112,7 +112,7 @@ def run_batch(
                         raise
                     yield from (Failed(Job(p, output, {}), str(error)) for p in found.fresh)
                     continue
-                yield from _announce(plan, output, announce)
+                yield from announce_plan(plan, output, announce)
                 yield from _Run(batch.treatment, crew, ledger, settings).carry_out(plan)
                 publish_run_record(ledger, output)
 
@@ -149,7 +149,10 @@ def run_left(
         publish_run_record(ledger, output)
 
 
-def _announce(plan: Plan, output: "Place", announce: Callable[[Plan], None]) -> Iterator[Outcome]:
+def announce_plan(
+    plan: Plan, output: "Place", announce: Callable[[Plan], None]
+) -> Iterator[Outcome]:
+    """Tell of a plan, and yield what is wrong with songs that have no job."""
     announce(plan)
     for fault in plan.faults:
         yield Failed(Job(fault.path, output, {}), fault.error)

@@ -147,11 +147,14 @@ def _list_files(work: Work, job: Job) -> "dict[str, Place]":
 
 
 def _read_metadata(work: Work, info: AudioInfo) -> tuple[Metadata, list[str]]:
-    """Return what the song's file says, and what is wrong with that: a song isn't lost over it."""
+    """Return what the song's file says, and what to warn of: a song isn't lost over it."""
+    warnings = []
+    if info.tracks > 1:
+        warnings.append(f"has {info.tracks} audio tracks; one was read, the default or the first")
     try:
-        return read_metadata(info), []
+        return read_metadata(info), warnings
     except TagsError as error:
-        return error.rest, [str(error)] if work.treatment.keep_tags else []
+        return error.rest, warnings + ([str(error)] if work.treatment.keep_tags else [])
 
 
 def _label(work: Work, job: Job, metadata: Metadata) -> dict[str, Metadata]:

@@ -73,7 +73,7 @@ class Report:
     def end(self, *, ran: bool = True, interrupted: bool = False) -> int:
         """Tell the summary and return the exit code."""
         summary = self._summary
-        summary.planned = 0 if ran else self._jobs
+        summary.planned = 0 if ran else self._jobs - summary.failed
         summary.seconds = round(time.monotonic() - self._began, 3)
         with self._lock:
             self._printer.summary(summary)

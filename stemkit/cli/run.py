@@ -229,9 +229,13 @@ def follow(
 def _show(findings: "Findings", batch: "Batch", report: Report) -> int:
     """Tell what would be done, and write nothing."""
     from stemkit.batch.driving import read
+    from stemkit.batch.run import announce_plan
 
-    with read(batch.naming.output) as ledger:
-        report.plan(batch.plan(findings, batch.settings, ledger))
+    output = batch.naming.output
+    with read(output) as ledger:
+        plan = batch.plan(findings, batch.settings, ledger)
+    for fault in announce_plan(plan, output, report.plan):
+        report.add(fault)
     return report.end(ran=False)
 
 

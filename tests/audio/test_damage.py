@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from stemkit.audio.ogg import checksum
+from stemkit.audio.probe import probe_audio
 from stemkit.errors import AudioError, DecodeError
 from tests.audio.audiofiles import FORMATS, lag, noise, read, write
 from tests.audio.test_probe import set_stream_info
@@ -247,3 +249,17 @@ def test_only_our_own_errors_come_out_of_any_bytes(tmp_path: Path, kind: str) ->
         path.write_bytes(data)
         with suppress(AudioError):
             read(path)
+
+
+@pytest.mark.parametrize("stated", [0, 1000])
+def test_silence_where_the_stated_end_is_hides_nothing(tmp_path: Path, stated: int) -> None:
+    """A header that was never finished, or whose size is too small by a multiple of 4 GiB."""
+    path = tmp_path / "song.wav"
+    samples = noise(9000)
+    samples[:, :1010] = 0
+    soundfile.write(path, samples.T, 44100, subtype="PCM_16")
+    data = bytearray(path.read_bytes())
+    data[40:44] = (stated * 4).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(DecodeError, match=r"audio that ends \d+ bytes before the file does"):
+        probe_audio(path)

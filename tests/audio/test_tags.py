@@ -1,9 +1,12 @@
 """What a song's file says goes on into the files of its stems, whatever their containers."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mutagen import id3
+from mutagen.apev2 import APEv2
 
 from stemkit.audio.encode import OutputFormat, encode_file
 from stemkit.audio.probe import probe_audio
@@ -156,13 +159,13 @@ def test_what_id3_has_no_room_for_is_kept(tmp_path: Path, container: str) -> Non
         Picture(b"front", "image/png", 3, "cover"),
         Picture(b"back", "image/png", 4, "cover"),
     )
-    dates = {"24.12.1999": "1999", "circa 1999": "1999", "Spring": "", "2001-02-03": "2001-02-03"}
+    dates = {"24.12.1999": "1999", "circa 1999": "1999", "Spring": "", "20010203": "2001-02-03"}
     for date, stamp in dates.items():
         path = tmp_path / f"stem.{container}"
         said = Metadata(Tags(date=(date,), pictures=pictures))
         encode_file(path, [noise(9600)], RATE, 2, OutputFormat(container), 0, said)  # type: ignore[arg-type]
         found = read_metadata(probe_audio(path)).tags
-        assert found.date == (date,)
+        assert found.date == (stamp if date.isdecimal() else date,)
         assert {(one.data, one.kind) for one in found.pictures} == {(b"front", 3), (b"back", 4)}
         assert read_tags(path, container).get("date", [""]) == [stamp]
 
@@ -179,3 +182,69 @@ def test_damaged_tags_leave_the_markers(tmp_path: Path) -> None:
         read_metadata(probe_audio(path))
     assert caught.value.rest.markers == (Marker(100, "a"),)
     assert caught.value.rest.time_reference == 77
+
+
+def add_chunk(path: Path, name: bytes, body: bytes) -> None:
+    """Add a chunk to a wav."""
+    data = (
+        path.read_bytes() + name + len(body).to_bytes(4, "little") + body + b"\0" * (len(body) % 2)
+    )
+    path.write_bytes(data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:])
+
+
+def make_info(**texts: bytes) -> bytes:
+    parts = [
+        name.encode() + (len(text) + 1).to_bytes(4, "little") + text + b"\0" * (2 - len(text) % 2)
+        for name, text in texts.items()
+    ]
+    return b"INFO" + b"".join(parts)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_what_windows_programs_write_is_read(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path / "song.wav", noise(9600), RATE)
+    add_chunk(path, b"LIST", make_info(INAM="Café “crème”".encode(encoding), IART=b"Plain"))
+    found = read_metadata(probe_audio(path)).tags
+    assert (found.title, found.artist) == (("Café “crème”",), ("Plain",))
+
+
+def test_each_chunk_of_a_wav_adds_what_the_other_lacks(tmp_path: Path) -> None:
+    path = write(tmp_path / "song.wav", noise(9600), RATE)
+    tag = id3.ID3()
+    tag.add(id3.TBPM(text=["124"]))
+    tag.add(id3.TPE1(text=["Whole name of the artist"]))
+    body = BytesIO()
+    tag.save(body)
+    add_chunk(path, b"LIST", make_info(INAM=b"Title", IART=b"Whole name of"))
+    add_chunk(path, b"id3 ", body.getvalue())
+    found = read_metadata(probe_audio(path)).tags
+    assert found == Tags(title=("Title",), artist=("Whole name of the artist",), bpm=("124",))
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_an_ape_tag_is_read_before_id3v1_and_after_id3v2(tmp_path: Path, version: int) -> None:
+    path = write(tmp_path / "song.mp3", noise(9600), RATE)
+    long = "A title that is longer than thirty characters"
+    ape = APEv2()
+    ape["Title"], ape["Track"] = long, "3/12"
+    ape.save(path)
+    if version:
+        tag = id3.ID3()
+        tag.add(id3.TIT2(text=[long[:30] if version == 1 else "Another"]))
+        tag.add(id3.TPE1(text=["Artist"]))
+        tag.save(path, v1=2 if version == 1 else 0)
+        if version == 1:
+            id3.delete(path, delete_v1=False)
+    found = read_metadata(probe_audio(path)).tags
+    artist = ("Artist",) if version else ()
+    title = ("Another",) if version == 2 else (long,)
+    assert found == Tags(title=title, track=("3/12",), artist=artist)
+
+
+def test_what_ffmpeg_calls_a_comment_is_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "song.mp3", noise(9600), RATE)
+    tag = id3.ID3()
+    tag.add(id3.TXXX(desc="comment", text=["https://here"]))
+    tag.add(id3.TXXX(desc="purl", text=["https://there"]))
+    tag.save(path)
+    assert read_metadata(probe_audio(path)).tags == Tags(comment=("https://here",))

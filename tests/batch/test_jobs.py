@@ -88,6 +88,33 @@ def test_names_that_differ_only_in_case_never_share_an_output(tmp_path: Path) ->
     )
 
 
+def test_one_unlucky_group_of_names_stops_nothing_else(tmp_path: Path) -> None:
+    for song in ("a.mp3", "a.wav", "a.mp3.wav", "other.wav"):
+        write_song(tmp_path / "in" / "plain.wav").rename(tmp_path / "in" / song)
+    plan = plan_jobs([tmp_path / "in"], name(tmp_path / "out"))
+    found = [target.partition("/")[0] for target in targets(plan, tmp_path / "out")]
+    assert found == ["a.wav", "other"] or found == ["in", "other"]
+    one, two = tmp_path / "in" / "a.mp3", tmp_path / "in" / "a.mp3.wav"
+    assert plan.faults == (
+        Fault(one, f"{two} would share an output; rename one"),
+        Fault(two, f"{one} would share an output; rename one"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "top", "below"),
+    [
+        ("{folder}_{track}/{stem}", "_song/vocals.wav", "x_song/vocals.wav"),
+        ("all/{folder}/{track}/{stem}", "all/song/vocals.wav", "all/x/song/vocals.wav"),
+    ],
+)
+def test_no_folder_is_no_dot(tmp_path: Path, template: str, top: str, below: str) -> None:
+    write_song(tmp_path / "in" / "song.wav")
+    write_song(tmp_path / "in" / "x" / "song.wav")
+    plan = plan_jobs([tmp_path / "in"], name(tmp_path / "out", template))
+    assert sorted(targets(plan, tmp_path / "out")) == sorted([top, below])
+
+
 def test_a_template_that_gives_two_songs_one_name_is_refused(tmp_path: Path) -> None:
     write_song(tmp_path / "in" / "one.wav")
     write_song(tmp_path / "in" / "two.wav")
@@ -107,6 +134,12 @@ def test_the_output_folder_is_not_an_input(tmp_path: Path) -> None:
     write_song(tmp_path / "stems" / "other" / "vocals.wav")
     plan = plan_jobs([tmp_path], name(tmp_path / "stems"))
     assert [job.source.name for job in plan.jobs] == ["song.wav"]
+
+
+def test_an_input_that_is_the_output_folder_is_refused(tmp_path: Path) -> None:
+    write_song(tmp_path / "song.wav")
+    with pytest.raises(PlanError, match="is the output folder, which isn't searched"):
+        plan_jobs([tmp_path], name(tmp_path))
 
 
 def test_songs_whose_stems_are_there_are_left_alone_unless_asked(tmp_path: Path) -> None:
@@ -150,7 +183,14 @@ def test_odd_file_names_stay_inside(tmp_path: Path, odd: str) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{track}", "{artist}/{stem}", "{stem", "{track.__class__}/{stem}", "{track:>5}{stem}"],
+    [
+        "{track}",
+        "{stem}/{track}/",
+        "{artist}/{stem}",
+        "{stem",
+        "{track.__class__}/{stem}",
+        "{track:>5}{stem}",
+    ],
 )
 def test_a_template_that_can_not_work_is_refused(tmp_path: Path, template: str) -> None:
     with pytest.raises(OptionError, match="template"):

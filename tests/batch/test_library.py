@@ -26,6 +26,7 @@ from stemkit.errors import ArgumentTypeError, EncodeError, LedgerError, OptionEr
 from stemkit.separation.options import EngineOptions
 from stemkit.spreading.spread import Backend, Spreading
 from stemkit.storage import transfer
+from tests.audio.audiofiles import noise, write_with_ffmpeg
 from tests.batch.libraries import name_done, name_failed, read_tree, save_tiny, write_song
 
 
@@ -340,6 +341,16 @@ def test_a_name_that_is_too_long_is_a_line(library: Library) -> None:
     (failed,) = (one for one in outcomes if isinstance(one, Failed))
     assert "File name too long" in failed.error
     assert not failed.details
+
+
+def test_a_film_with_several_audio_tracks_is_told_of(library: Library) -> None:
+    path = library.songs / "0.wav"
+    path.unlink()
+    sounds = [noise(4410), noise(4410)]
+    write_with_ffmpeg(library.songs / "0.mka", sounds, 44100, "pcm_s16le", "matroska", {})
+    told = {one.job.source.name: one.warnings for one in library.run() if isinstance(one, Done)}
+    warning = "has 2 audio tracks; one was read, the default or the first"
+    assert told == {"0.mka": (warning,), "1.wav": (), "2.wav": ()}
 
 
 def test_a_ledger_that_is_removed_under_a_run_ends_it(library: Library) -> None:

@@ -146,6 +146,19 @@ def test_a_dry_run_writes_nothing(
     assert str(out / "album" / "mono" / "vocals.wav") in capsys.readouterr().out
 
 
+def test_a_dry_run_tells_what_will_fail(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for song in ("song.wav", "Song.wav", "z.wav"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "in" / song, np.zeros((4410, 2)), 44100)
+    options = [str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-m", str(model), "--dry-run"]
+    assert run(["separate", *options]) == 1
+    said = capsys.readouterr()
+    assert said.err.count("differs from it in case or accents alone") == 2
+    assert said.out.splitlines()[-1] == "1 to do, 2 failed"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -10,6 +10,7 @@ from stemkit.audio.tags.metadata import TEXTS, Marker, Metadata, Picture, Tags, 
 
 _UTF8 = id3.Encoding.UTF8
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d([ T]\d\d(:\d\d(:\d\d)?)?)?)?)?")
+_COMPACT_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
 _MOST_LISTED = 255  # chapters that a list of them can count
 _FRAMES = {
@@ -84,13 +85,21 @@ def _read_text(tag: id3.ID3, name: str) -> Values:
 
 
 def _read_comments(tag: id3.ID3) -> Values:
-    """Return the comments proper: iTunes and others keep numbers in described ones."""
+    """Return the comments proper: iTunes and others keep numbers in described ones.
+
+    FFmpeg writes them as texts of the user's that are called so.
+    """
     plain = [frame for frame in tag.getall("COMM") if frame.desc in ("", "ID3v1 Comment")]
+    plain = plain or [one for one in tag.getall("TXXX") if one.desc.casefold() == "comment"]
     return clean([text for frame in plain for text in frame.text])
 
 
 def _add_dates(tag: id3.ID3, dates: list[str]) -> None:
     """Add dates as ID3 has them, and of others the year, and the whole as a text of its own."""
+    dates = [
+        _COMPACT_DATE.sub(r"\1-\2-\3", date) if _COMPACT_DATE.fullmatch(date) else date
+        for date in dates
+    ]
     stamps = [date for date in dates if _DATE.fullmatch(date)]
     others = [date for date in dates if not _DATE.fullmatch(date)]
     years = [year[0] for date in others if (year := _YEAR.search(date))]

@@ -43,6 +43,10 @@ class Tags:
     copyright: Values = ()
     pictures: tuple[Picture, ...] = ()
 
+    def filled_from(self, other: "Tags") -> "Tags":
+        """Return these, and of what they lack what `other` has."""
+        return Tags(*(getattr(self, one.name) or getattr(other, one.name) for one in fields(self)))
+
 
 TEXTS = tuple(field.name for field in fields(Tags) if field.name != "pictures")
 """The names of the fields that hold texts."""

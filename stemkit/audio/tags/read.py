@@ -3,12 +3,15 @@
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 import mutagen
+from mutagen.apev2 import APENoHeaderError, APETextValue, APEv2
 from mutagen.flac import FLAC
 from mutagen.id3 import ID3, ID3NoHeaderError
 from mutagen.mp4 import MP4
@@ -53,8 +56,10 @@ def read_metadata(info: AudioInfo) -> Metadata:
     chunks = _try(lambda: _read_chunks(info), ChunkContent(), faults)
     tags = _try(lambda: _read_tags(info, chunks.id3), Tags(), faults)
     streams = read_streams(info)
+    if info.container in ("wav", "aiff") or tags == Tags():  # the first have chunks of their own
+        tags = tags.filled_from(streams.tags)
     found = Metadata(
-        streams.tags if tags == Tags() else tags,
+        tags,
         _keep_inside(chunks.markers or streams.markers, info),
         chunks.time_reference,
         chunks.coding_history,
@@ -105,8 +110,20 @@ def _read_tags(info: AudioInfo, chunk: bytes) -> Tags:
         case "mp4":
             return read_atoms(MP4(path).tags or {})
         case "mp3" | "aac":
-            try:
-                return read_frames(ID3(path))
-            except ID3NoHeaderError:
-                return Tags()
+            return _read_mpeg(path)
     return Tags()
+
+
+def _read_mpeg(path: Path) -> Tags:
+    """Return what ID3 says, and of what it lacks an APE tag; before ID3v1, which cuts texts."""
+    tag, ape = ID3(), Tags()
+    with suppress(ID3NoHeaderError):
+        tag = ID3(path)
+    with suppress(APENoHeaderError):
+        texts = {k.upper(): list(v) for k, v in APEv2(path).items() if isinstance(v, APETextValue)}
+        ape = read_comments(texts)
+    return (
+        ape.filled_from(read_frames(tag))
+        if tag.version < (2,)
+        else read_frames(tag).filled_from(ape)
+    )

@@ -1,5 +1,7 @@
 """What FFmpeg's libraries, through PyAV, find of tags and chapters in any container."""
 
+from contextlib import suppress
+
 import av
 
 from stemkit.audio.info import AudioInfo
@@ -7,7 +9,7 @@ from stemkit.audio.tags.metadata import Marker, Metadata, Picture, Tags, clean, 
 
 _KEYS = {
     "title": ("title",),
-    "artist": ("artist",),
+    "artist": ("artist", "author"),
     "album": ("album",),
     "album_artist": ("album_artist", "albumartist"),
     "composer": ("composer",),
@@ -28,13 +30,23 @@ _MIMES = {"mjpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif"
 def read_streams(info: AudioInfo) -> Metadata:
     """Return the tags and the chapters that FFmpeg finds; nothing where it can't open the file."""
     try:
-        with av.open(f"file:{info.path}", metadata_errors="replace") as container:
-            texts = {key.lower(): value for key, value in container.metadata.items()}
-            for stream in container.streams.audio:
-                texts = {key.lower(): value for key, value in stream.metadata.items()} | texts
-            return Metadata(_to_tags(texts, _read_pictures(container)), _chapters(container, info))
+        if info.container in ("wav", "aiff"):
+            with suppress(UnicodeDecodeError):
+                return _read(info, "utf-8", "strict")
+            return _read(info, "cp1252", "replace")  # as Windows programs write
+        return _read(info, "utf-8", "replace")
     except (av.FFmpegError, ValueError):
         return Metadata()
+
+
+def _read(info: AudioInfo, encoding: str, errors: str) -> Metadata:
+    with av.open(
+        f"file:{info.path}", metadata_encoding=encoding, metadata_errors=errors
+    ) as container:
+        texts = {key.lower(): value for key, value in container.metadata.items()}
+        for stream in container.streams.audio:
+            texts = {key.lower(): value for key, value in stream.metadata.items()} | texts
+        return Metadata(_to_tags(texts, _read_pictures(container)), _chapters(container, info))
 
 
 def _to_tags(texts: dict[str, str], pictures: tuple[Picture, ...]) -> Tags:

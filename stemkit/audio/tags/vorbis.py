@@ -19,8 +19,8 @@ from stemkit.audio.tags.metadata import (
 
 _NAMES = {
     "album_artist": ("ALBUMARTIST", "ALBUM ARTIST"),
-    "track": ("TRACKNUMBER",),
-    "disc": ("DISCNUMBER",),
+    "track": ("TRACKNUMBER", "TRACK"),
+    "disc": ("DISCNUMBER", "DISC"),
     "date": ("DATE", "YEAR"),
     "bpm": ("BPM", "TEMPO"),
     "key": ("INITIALKEY", "KEY"),
