@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from stemkit.batch.outcomes import Done as Done
     from stemkit.batch.outcomes import Dropped as Dropped
     from stemkit.batch.outcomes import Failed as Failed
+    from stemkit.batch.outcomes import Outcome as Outcome
+    from stemkit.batch.outcomes import Progress as Progress
     from stemkit.batch.request import OutputOptions as OutputOptions
     from stemkit.effects.board import Board as Board
     from stemkit.effects.preset import load_preset as load_preset
@@ -30,8 +32,10 @@ _HOMES = {
     "Dropped": "stemkit.batch.outcomes",
     "EngineOptions": "stemkit.separation.options",
     "Failed": "stemkit.batch.outcomes",
+    "Outcome": "stemkit.batch.outcomes",
     "OutputOptions": "stemkit.batch.request",
     "Preset": "stemkit.effects.schema",
+    "Progress": "stemkit.batch.outcomes",
     "Separator": "stemkit.separation.separator",
     "Spreading": "stemkit.spreading.spread",
     "load_network": "stemkit.weights.models",
@@ -39,22 +43,11 @@ _HOMES = {
     "separate_files": "stemkit.batch.api",
 }
 
-__all__ = [
-    "Board",
-    "CancelToken",
-    "Done",
-    "Dropped",
-    "EngineOptions",
-    "Failed",
-    "OutputOptions",
-    "Preset",
-    "Separator",
-    "Spreading",
-    "__version__",
-    "load_network",
-    "load_preset",
-    "separate_files",
-]
+__all__ = ["__version__", *_HOMES]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> object:

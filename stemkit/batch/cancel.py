@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakSet
 
 
 class Cancel(Protocol):
@@ -32,13 +33,24 @@ class CancelToken:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._files: list[Path] = []
+        self._branches: WeakSet[CancelToken] = WeakSet()
 
     def cancel(self) -> None:
         """Let no job begin, and those in flight drop what they have."""
         self._event.set()
+        for branch in list(self._branches):
+            branch.cancel()
         for path in self._files:
             with suppress(OSError):  # then what is in flight ends by itself
                 path.touch()
+
+    def branch(self) -> "CancelToken":
+        """Return a token that is cancelled with this one, and can be without this one."""
+        branch = CancelToken()
+        self._branches.add(branch)
+        if self.is_set():
+            branch.cancel()
+        return branch
 
     def is_set(self) -> bool:
         """Return whether `cancel` was called."""

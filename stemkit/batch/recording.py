@@ -35,7 +35,7 @@ from stemkit.tracks.record import (
     TrackRecord,
     read_record,
 )
-from stemkit.weights.sources import as_path
+from stemkit.weights.sources import as_path, name_model
 
 if TYPE_CHECKING:
     from stemkit.storage.places import Place
@@ -124,7 +124,7 @@ def _list_versions() -> dict[str, str]:
 
 def describe_program(treatment: Treatment) -> str:
     """Return who encodes the outputs: stemkit, the model and the preset."""
-    model = None if treatment.model is None else str(treatment.model)
+    model = None if treatment.model is None else name_model(treatment.model)
     preset = None if treatment.preset is None else treatment.preset.place
     return name_program(__version__, model, preset)
 

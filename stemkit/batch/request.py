@@ -1,6 +1,7 @@
 """From what a user asks for to what is done to each song: every choice made, nothing loaded."""
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -13,9 +14,9 @@ from stemkit.batch.treatment import Provenance, Treatment
 from stemkit.errors import ArgumentTypeError, OptionError
 from stemkit.handoff.kinds import Handoff, require_handoffs
 from stemkit.separation.guard import check_guard
-from stemkit.separation.options import EngineOptions, check_choice
-from stemkit.separation.stems import choose_recipes
-from stemkit.weights.sources import read_sources
+from stemkit.separation.options import EngineOptions, check_choice, check_switch
+from stemkit.separation.stems import RESIDUAL, choose_recipes
+from stemkit.weights.sources import name_model, read_sources
 
 if TYPE_CHECKING:
     from stemkit.effects.schema import OutputSettings, Preset
@@ -43,7 +44,10 @@ class OutputOptions:
 
     def __post_init__(self) -> None:
         check_choice("provenance", self.provenance, get_args(Provenance))
-        if isinstance(self.handoffs, str):
+        if not isinstance(self.name_template, str | None):
+            raise ArgumentTypeError(f"name_template must be a text, not {self.name_template!r}")
+        check_switch("keep_tags", self.keep_tags)
+        if isinstance(self.handoffs, str) or not isinstance(self.handoffs, Iterable):
             raise ArgumentTypeError(f"handoffs must be a tuple of names, not {self.handoffs!r}")
         require_handoffs(self.handoffs)
 
@@ -69,13 +73,15 @@ def request_separation(
             preset, sources, engine_options, allow_plugins=allow_plugins
         )
     recipes = choose_recipes(sources, engine_options.stems)
+    if {"vocals", "accompaniment", RESIDUAL} <= {recipe.name for recipe in recipes}:
+        raise OptionError("vocals and accompaniment are the mix already; leave out residual")
     if engine_options.guard:
         check_guard(recipes)
     names = preset.outputs if preset else tuple(recipe.name for recipe in recipes)
     output_format = _choose_format(options, preset.output if preset else None)
     template = options.name_template or DEFAULT_TEMPLATE
     naming = Naming(
-        output, names, output_format.extension, Path(model).stem, template,
+        output, names, output_format.extension, name_model(model), template,
         with_original=bool(options.handoffs),
     )  # fmt: skip
     treatment = Treatment(

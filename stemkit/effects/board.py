@@ -216,7 +216,7 @@ class _BoardStream:
 
     def __init__(self, board: Board, streams: Sequence[SampleStream], channels: int) -> None:
         self._board = board
-        self._contents = list(walk(board))
+        self._contents = _list_contents(board)
         self._streams = streams
         self._channels = channels
 
@@ -225,8 +225,7 @@ class _BoardStream:
             raise BoardError(
                 f"a stream of {self._channels} channels can't go on with {len(block)}; begin anew"
             )
-        now = list(walk(self._board))
-        if [*map(id, now)] != [*map(id, self._contents)]:
+        if _list_contents(self._board) != self._contents:
             raise BoardError(
                 "something in this board was changed while a stream ran through it, which would "
                 "bypass the change; begin a new stream"
@@ -243,6 +242,11 @@ class _BoardStream:
         for stream in others:
             rest = np.concatenate((stream.push(rest), stream.flush()), axis=1)
         return rest
+
+
+def _list_contents(board: Board) -> list[tuple[int, object]]:
+    """Return what tells whether a board is as it was: each plugin, and a processor's settings."""
+    return [(id(one), one.settings if isinstance(one, Processor) else None) for one in walk(board)]
 
 
 def _rebuild(kind: type[Board], parts: Iterable[Processor | EffectSettings]) -> Board:

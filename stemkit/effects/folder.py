@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from stemkit.effects.names import find_nearest
-from stemkit.errors import PresetError
+from stemkit.errors import ArgumentTypeError, PresetError
 from stemkit.weights.folders import stemkit_home
 
 Origin = Literal["preset-dir", "home", "shipped"]
@@ -67,6 +67,8 @@ def find_preset(name_or_path: str | Path, preset_dirs: Sequence[Path] = ()) -> P
 def _as_path(name_or_path: str | Path) -> Path | None:
     if isinstance(name_or_path, Path):
         return name_or_path
+    if not isinstance(name_or_path, str):
+        raise ArgumentTypeError(f"a preset is a name or a Path, not {name_or_path!r}")
     is_path = "/" in name_or_path or "\\" in name_or_path or name_or_path.endswith(".toml")
     return Path(name_or_path) if is_path else None
 

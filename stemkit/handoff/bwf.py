@@ -13,6 +13,7 @@ from stemkit.audio.tags.read import read_metadata
 from stemkit.errors import TagsError
 from stemkit.files import replace_file
 from stemkit.tracks.track import Stem, Track
+from stemkit.weights.sources import name_model
 
 FOLDER = "bwf"
 
@@ -78,5 +79,5 @@ def _name_program(track: Track) -> str:
     record = track.record
     if record is None:
         return name_program("", None, None)
-    model = record.model.name if record.model else None
+    model = name_model(record.model.name) if record.model else None
     return name_program(record.versions.get("stemkit", ""), model, record.preset)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from stemkit.errors import OptionError
 from stemkit.samples import Samples
+from stemkit.separation.options import SHORTEST_GUARDED_SECONDS
 from stemkit.separation.stems import StemRecipe
 
 VOCALS = "vocals"
@@ -24,7 +25,7 @@ FLOOR_DB = -18.0
 """Leakage is lowered by so much, not removed: a voice that was mistaken for it can be heard."""
 
 _FRAME_SECONDS = 0.046  # the power of two of samples that is nearest; frames overlap by half
-_LONG_SECONDS = 2.0
+_LONG_SECONDS = SHORTEST_GUARDED_SECONDS
 _SHORT_SECONDS = 0.35  # a syllable: where it stands out it is kept, whatever is around it
 _HIGH_HZ = (4500, 5500)  # below the first the high band's gain counts nothing, above the second all
 _LEAK_DB = (-22.0, -13.0)  # of the mix, over the long time: surely leakage, and not at all

@@ -1,5 +1,6 @@
 """How a model is run."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Literal, get_args
@@ -9,6 +10,9 @@ from stemkit.errors import ArgumentTypeError, OptionError
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 LONGEST_SECONDS = 3600
 """A segment is held in memory, several times over."""
+
+SHORTEST_GUARDED_SECONDS = 2.0
+"""What is shorter tells too little to be guarded."""
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 BatchSize = int | Literal["auto"]
@@ -32,19 +36,24 @@ class EngineOptions:
     compiled: bool = False  # see stemkit.separation.compiled
 
     def __post_init__(self) -> None:
-        if isinstance(self.stems, str):
-            raise ArgumentTypeError(f"stems must be a tuple of names, not {self.stems!r}")
+        if self.stems is not None:
+            object.__setattr__(self, "stems", _read_names("stems", self.stems))
         check_choice("device", self.device, get_args(DeviceName))
         check_choice("precision", self.precision, get_args(Precision))
-        _check_number("segment_seconds", self.segment_seconds)
-        _check_number("overlap_seconds", self.overlap_seconds)
-        _check_batch_size(self.batch_size)
-        _check_switch("guard", self.guard)
-        _check_switch("compiled", self.compiled)
+        for name in ("segment_seconds", "overlap_seconds"):
+            object.__setattr__(self, name, _read_seconds(name, getattr(self, name)))
+        object.__setattr__(self, "batch_size", _read_batch_size(self.batch_size))
+        check_switch("guard", self.guard)
+        check_switch("compiled", self.compiled)
         if self.overlap_seconds > self.segment_seconds / 2:
             raise OptionError(
                 f"a segment may overlap by at most half of its {self.segment_seconds:g} s, "
                 f"not by {self.overlap_seconds:g} s"
+            )
+        if self.guard and self.segment_seconds < SHORTEST_GUARDED_SECONDS:
+            raise OptionError(
+                f"segments of {self.segment_seconds:g} s are too short to be guarded; take "
+                f"{SHORTEST_GUARDED_SECONDS:g} s or more"
             )
 
 
@@ -54,22 +63,32 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise OptionError(f"no {name} {value!r}; choose one of: {', '.join(choices)}")
 
 
-def _check_number(name: str, seconds: object) -> None:
+def _read_names(name: str, value: object) -> tuple[str, ...]:
+    names = None if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+    if names is None or not all(isinstance(one, str) for one in names):
+        raise ArgumentTypeError(f"{name} must be several names, not {value!r}")
+    return names
+
+
+def _read_seconds(name: str, seconds: object) -> float:
     if not isinstance(seconds, Real):
         raise ArgumentTypeError(f"{name} must be a number, not {seconds!r}")
     if not 0 <= float(seconds) <= LONGEST_SECONDS:
         raise OptionError(f"{name} must be 0 to {LONGEST_SECONDS}, not {float(seconds):g}")
+    return float(seconds)
 
 
-def _check_switch(name: str, value: object) -> None:
+def check_switch(name: str, value: object) -> None:
+    """Raise ArgumentTypeError for what is neither True nor False."""
     if not isinstance(value, bool):
         raise ArgumentTypeError(f"{name} must be True or False, not {value!r}")
 
 
-def _check_batch_size(size: object) -> None:
+def _read_batch_size(size: object) -> BatchSize:
     if isinstance(size, str) and size == "auto":
-        return
+        return "auto"
     if not isinstance(size, Integral):
         raise ArgumentTypeError(f"batch_size must be a whole number or 'auto', not {size!r}")
     if int(size) < 1:
         raise OptionError(f"a batch holds 1 segment or more, not {size}")
+    return int(size)

@@ -149,6 +149,8 @@ def _prepare(network: nn.Module, dtype: torch.dtype) -> nn.Module:
         cast_unet(folded, dtype)
         return folded
     ready = copy.copy(network)
+    ready._parameters = copy.deepcopy(network._parameters)
+    ready._buffers = copy.deepcopy(network._buffers)
     ready._modules = {name: _prepare(part, dtype) for name, part in network.named_children()}
     return ready
 

@@ -62,6 +62,11 @@ class Processor(ABC):
         """Return the most samples that a stream of this rate holds back after any `push`."""
 
     @property
+    def settings(self) -> object:
+        """What a stream depends on: once it is another, a board doesn't go on with the stream."""
+        return None
+
+    @property
     def own_sample_rate(self) -> int:
         """The rate that `latency_samples` is given at before any call."""
         return 44100

@@ -1,9 +1,10 @@
 """A model as an effect: Pedalboard's call, one stem of the audio back."""
 
+import copyreg
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -146,9 +147,17 @@ class Separator(Processor):
         shown = f"<{type(name).__name__}>" if isinstance(name, nn.Module) else repr(str(name))
         return f"<stemkit.Separator stem={self.stem!r} model={shown} at {id(self):#x}>"
 
-    def __reduce__(self) -> "tuple[type[Separator], tuple[object, ...]]":
+    def __reduce__(self) -> tuple[object, ...]:
         """Pickle the settings, without a stream; the copy loads its model anew."""
-        return type(self), tuple(vars(self._settings).values())
+        return copyreg.__newobj__, (type(self),), vars(self._settings)  # type: ignore[attr-defined]
+
+    def __setstate__(self, settings: dict[str, Any]) -> None:
+        Separator.__init__(self, **settings)
+
+    @property
+    def settings(self) -> object:
+        """What a stream depends on."""
+        return self._settings
 
     @property
     def stems(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from numbers import Integral
 from typing import Any, Literal, cast, get_args
 
 import joblib
@@ -17,7 +18,7 @@ from joblib._parallel_backends import LokyBackend, ThreadingBackend
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from stemkit.errors import OptionError
+from stemkit.errors import ArgumentTypeError, OptionError
 from stemkit.separation.memory import count_fitting_steps
 from stemkit.separation.options import check_choice
 from stemkit.spreading.team import Died, Raised, Team
@@ -43,6 +44,8 @@ class Spreading:
 
     def __post_init__(self) -> None:
         check_choice("backend", self.backend, get_args(Backend))
+        if self.workers is not None and not isinstance(self.workers, Integral):
+            raise ArgumentTypeError(f"workers must be a whole number, not {self.workers!r}")
         if self.workers is not None and self.workers < 1:
             raise OptionError(f"{self.workers} workers can do nothing; use 1 or more")
         if self.address is not None and self.backend in ("threading", "loky"):

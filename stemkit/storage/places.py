@@ -67,8 +67,10 @@ def parse_place(text: str) -> Place:
 
     In `s3://` and `gs://` every character of a key stands for itself; `file://` has its escapes
     (%20) undone. Nothing is asked of the store. Raises OptionError for a protocol that isn't known
-    or whose package isn't installed, and for a URL that names no bucket.
+    or whose package isn't installed, for a URL that names no bucket, and for nothing at all.
     """
+    if not text:
+        raise OptionError("an empty path names nothing; write . for the folder that you are in")
     protocol, mark, rest = text.partition("://")
     if not mark or not re.fullmatch(r"[A-Za-z][\w+.:-]+", protocol):  # "C://" is a drive
         return Path(text)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stemkit.errors import ModelError
+from stemkit.errors import ArgumentTypeError, ModelError
 from stemkit.weights.cache import hash_file, weights_path
 from stemkit.weights.registry import WEIGHTS_SUFFIXES, list_checkpoint_cards, read_card
 
@@ -14,10 +14,18 @@ def as_path(name_or_path: str | Path) -> Path | None:
     """
     if isinstance(name_or_path, Path):
         return name_or_path
+    if not isinstance(name_or_path, str):
+        raise ArgumentTypeError(f"a model is a name or a Path, not {name_or_path!r}")
     is_path = "/" in name_or_path or "\\" in name_or_path
     if is_path or name_or_path.lower().endswith(WEIGHTS_SUFFIXES):
         return Path(name_or_path)
     return None
+
+
+def name_model(name_or_path: str | Path) -> str:
+    """Return a model's name, which may have dots, or that of its file without what it ends in."""
+    path = as_path(name_or_path)
+    return str(name_or_path) if path is None else path.stem
 
 
 def read_sources(name_or_path: str | Path) -> tuple[str, ...]:

@@ -250,7 +250,7 @@ def test_closing_the_iterator_stops_the_run(library: Library) -> None:
     outcomes = stemkit.separate_files(library.songs, library.out, model=library.model)
     assert isinstance(outcomes, Iterator)
     next(outcomes)
-    outcomes.close()  # type: ignore[attr-defined]
+    outcomes.close()
     with open_known(library.out) as ledger:
         counts = ledger.count()
     assert counts["done"] < 30

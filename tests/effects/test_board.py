@@ -15,7 +15,7 @@ from stemkit.samples import Samples
 from stemkit.separation.processor import DEFAULT_BUFFER_SIZE, Processor, SampleStream
 from stemkit.separation.separator import Separator
 from tests.effects.natives import EFFECTS, RATE, music, run_native, stream
-from tests.separation.networks import make_identity, make_scaled
+from tests.separation.networks import make_identity, make_scaled, make_tiny
 
 
 def make_separator(stem: str = "vocals") -> Separator:
@@ -434,3 +434,13 @@ def test_a_processor_of_the_users_own_takes_part() -> None:
 def test_every_error_of_a_board_is_stemkits() -> None:
     for error in (BoardError, NotAnEffectError):
         assert issubclass(error, StemkitError)
+
+
+def test_a_setting_that_changes_while_a_stream_runs_is_refused() -> None:
+    separator = Separator("vocals", make_tiny(), segment_seconds=0.5, overlap_seconds=0.1)
+    board = Board([separator])
+    audio = music(RATE)
+    board(audio, RATE, reset=False)
+    separator.stem = "accompaniment"
+    with pytest.raises(BoardError, match="was changed while a stream ran"):
+        board(audio, RATE, reset=False)

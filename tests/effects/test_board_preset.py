@@ -94,7 +94,7 @@ def test_a_separator_is_pickled_with_all_its_settings() -> None:
         device="cpu",
         precision="float32",
         batch_size=2,
-        segment_seconds=1.5,
+        segment_seconds=2.5,
         overlap_seconds=0.25,
         guard=True,
     )

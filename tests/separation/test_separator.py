@@ -1,10 +1,11 @@
 """The processor with real weights: any cut of a stream gives the samples of the whole."""
 
+import copy
 import threading
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -123,8 +124,8 @@ def test_eight_threads_get_the_bits_of_one(separator: Separator, song: Samples) 
 def test_a_stem_without_vocals_is_not_guarded() -> None:
     model = make_scaled("vocals", "drums")
     with pytest.raises(OptionError, match="no vocals to guard, only drums"):
-        make_quick(stem="drums", model=model, guard=True)
-    separator = make_quick(model=model, guard=True)
+        make_quick(stem="drums", model=model, guard=True, segment_seconds=2)
+    separator = make_quick(model=model, guard=True, segment_seconds=2)
     with pytest.raises(OptionError, match="no vocals to guard, only drums"):
         separator.stem = "drums"
     assert separator.stem == "vocals"
@@ -463,3 +464,35 @@ def make_held() -> Separator:
     return Separator(
         model=make_identity(), precision="float32", segment_seconds=0.5, overlap_seconds=0.1
     )
+
+
+def test_the_network_that_is_given_stays_as_it_is() -> None:
+    """Its own parameters, too, of a network around one of stemkit's."""
+
+    class Louder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = make_tiny()
+            self.config = self.inner.config
+            self.gain = nn.Parameter(torch.ones(1))
+            self.filter = nn.Conv1d(2, 2, 1)
+
+        def forward(self, mix: torch.Tensor) -> torch.Tensor:
+            return cast(torch.Tensor, self.inner(self.filter(mix) * self.gain))
+
+    network = Louder().train()
+    make_quick(model=network)(noise(2, 4000), 44100)
+    assert network.training
+    assert all(one.requires_grad for one in network.parameters())
+
+
+def test_a_subclass_with_its_own_arguments_is_copied() -> None:
+    class Quick(Separator):
+        def __init__(self) -> None:
+            super().__init__(
+                "accompaniment", make_identity(), segment_seconds=0.5, overlap_seconds=0
+            )
+
+    copied = copy.copy(Quick())
+    assert isinstance(copied, Quick)
+    assert (copied.stem, copied.segment_seconds) == ("accompaniment", 0.5)

@@ -89,9 +89,9 @@ NOTHING = Metadata()
 
 
 def name_program(version: str, model: str | None, preset: str | None) -> str:
-    """Return who encodes a file: stemkit, the model and the preset, of which paths are given."""
+    """Return who encodes a file: stemkit, the model and the preset, which may be a path."""
     parts = [f"stemkit {version}".strip()]
-    parts += [f"model {PurePath(model).stem}"] if model else []
+    parts += [f"model {model}"] if model else []
     parts += [f"preset {PurePath(preset).stem}"] if preset else []
     return ", ".join(parts)
 
