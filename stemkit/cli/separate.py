@@ -47,7 +47,7 @@ def _read_batch_size(context: click.Context, option: click.Parameter, value: str
 @click.option("--guard", is_flag=True,
               help="Lower what is probably leakage in the vocals.")  # fmt: skip
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network for this CPU: some "
-              "minutes once a model, then faster.")  # fmt: skip
+              "minutes once a model.")  # fmt: skip
 def separate(
     run: RunOptions,
     inputs: "tuple[Place, ...]",
