@@ -14,6 +14,7 @@ import argparse
 import io
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,7 +24,6 @@ from pathlib import Path
 from random import Random
 from xml.etree import ElementTree
 
-import mido
 import numpy as np
 import soundfile
 from compose_parts import DRUMS
@@ -31,6 +31,11 @@ from play_saxophone import PITCHES
 from render_bands import SOUNDFONTS, STYLES, Style, compose_song, play_midi
 from render_leads import DRUM_SOUNDFONTS, Audio
 from sounds import SAMPLE_RATE, write_flac
+
+try:
+    import mido
+except ImportError as error:
+    sys.exit(f"can't import mido ({error}); run: pip install mido")
 
 BASS_PROGRAMS = range(32, 40)  # of General MIDI
 KITS = Path("/usr/share/hydrogen/data/drumkits")

@@ -69,7 +69,7 @@ def study(
     from stemkit.study.run import Contender, run_study
 
     material = find_material(folder)
-    check_output(output, folder, with_audio=save_audio)
+    check_output(output, material, with_audio=save_audio)
     guards = (False, True) if guard else (False,)
     contenders = [Contender(model, on) for model in dict.fromkeys(models) for on in guards]
     with show_count("examples", quiet=quiet) as progress:

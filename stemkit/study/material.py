@@ -11,6 +11,7 @@ import numpy.typing as npt
 from stemkit.audio.decode import AudioReader
 from stemkit.audio.resample import Resampler, resampled_frames
 from stemkit.errors import AudioError, NotAudioError, OptionError
+from stemkit.evaluation.songs import walk_files
 from stemkit.samples import Samples
 from stemkit.study.names import escape_name
 
@@ -36,6 +37,7 @@ Floats = npt.NDArray[np.float64]
 class Material:
     """The files of each kind, by its name; sorted, so that a seed means the same."""
 
+    folder: Path
     files: Mapping[str, tuple[Path, ...]]
 
     @property
@@ -43,16 +45,27 @@ class Material:
         """The kinds that have at least one file."""
         return tuple(self.files)
 
+    def find_places(self) -> set[Path]:
+        """Return the folders that the files are in or below, where links lead to."""
+        parents = {
+            parent for paths in self.files.values() for path in paths for parent in path.parents
+        }
+        return {parent.resolve() for parent in parents if parent.is_relative_to(self.folder)}
+
 
 def find_material(folder: Path) -> Material:
     """Return what is in `folder`: each subfolder is a kind, the files below it are its sounds.
 
-    Kinds have the names of their folders, made printable. Hidden files and folders are left out.
+    Kinds have the names of their folders, made printable. Hidden files and folders are left out,
+    links are followed, and a folder that a kind has twice is taken once.
     Raises OptionError where there is none, and for a kind whose name is taken.
     """
     try:
         kinds = sorted(path for path in folder.glob("[!.]*") if path.is_dir())
-        found = {escape_name(kind.name): tuple(_list_files(kind)) for kind in kinds}
+        found = {
+            escape_name(kind.name): tuple(sorted(filter(Path.is_file, walk_files(kind))))
+            for kind in kinds
+        }
     except OSError as error:
         raise OptionError(f"can't read {folder}: {error.strerror or error}") from error
     files = {kind: paths for kind, paths in found.items() if paths}
@@ -66,14 +79,7 @@ def find_material(folder: Path) -> Material:
                 f"{name!r} is not a kind's name, since a study makes a sound of that name; "
                 f"rename {folder / name}"
             )
-    return Material(files)
-
-
-def _list_files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        shown = not any(name.startswith(".") for name in path.relative_to(folder).parts)
-        if shown and path.is_file():
-            yield path
+    return Material(folder, files)
 
 
 class Excerpts:
@@ -110,7 +116,10 @@ class Excerpts:
         if path in self.faults:
             return None
         try:
-            return cut_active(read_sound(path), self._frames, random)
+            excerpt = cut_active(read_sound(path), self._frames, random)
+            if not measure_active_power(excerpt):
+                raise AudioError(f"{path.name!r} holds too little sound; remove it")
+            return excerpt
         except NotAudioError:  # a text beside the sounds is no fault
             return None
         except AudioError as error:

@@ -8,6 +8,7 @@ from tempfile import TemporaryFile
 
 from stemkit.errors import OptionError
 from stemkit.files import writing
+from stemkit.study.material import Material
 
 PAGE, TABLE, EVERYTHING = "results.md", "results.csv", "results.json"
 SDR, LEAKAGE = "sdr.png", "leakage.png"
@@ -15,13 +16,14 @@ AUDIO = "audio"
 """What is in the folder: files, and a folder of sounds."""
 
 
-def check_output(folder: Path, material: Path, *, with_audio: bool) -> None:
+def check_output(folder: Path, material: Material, *, with_audio: bool) -> None:
     """Raise OptionError where a study of `material` can't go into `folder`; leave nothing there."""
+    sources = material.find_places()
     for place in (folder, folder / AUDIO) if with_audio else (folder,):
-        if place.resolve().is_relative_to(material.resolve()):
+        if not sources.isdisjoint((place.resolve(), *place.resolve().parents)):
             raise OptionError(
-                f"{place} is in the material, {material}, and would be taken for a part of it; "
-                "choose another folder"
+                f"{place} is in the material, {material.folder}, and would be taken for a part "
+                "of it; choose another folder"
             )
         with writing(place):
             _try_folder(place)

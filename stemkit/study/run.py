@@ -11,9 +11,11 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from stemkit.audio.wav import WavLayout, WavWriter
+from stemkit.errors import OptionError
 from stemkit.evaluation.metrics import measure_sdr, measure_si_sdr
 from stemkit.files import replace_file, writing
 from stemkit.samples import Samples
+from stemkit.separation.options import SHORTEST_GUARDED_SECONDS
 from stemkit.separation.separator import Separator
 from stemkit.study.conditions import Example, StudyOptions, build_examples, list_conditions
 from stemkit.study.leakage import measure_leakage
@@ -85,8 +87,14 @@ def run_study(
     `jobs` processes do an example's number each, with models of their own. With `audio_folder`,
     mixes and estimates are kept there as wav. `progress` is told how many numbers of how many are
     done. Raises ModelError for a model that isn't there, and OptionError for one that gives no
-    vocals, and for audio that can't be written.
+    vocals, for examples that are too short to be guarded, and for audio that can't be written.
     """
+    guarded = any(contender.guard for contender in contenders)
+    if guarded and options.seconds < SHORTEST_GUARDED_SECONDS:
+        raise OptionError(
+            f"examples of {options.seconds:g} s are too short to be guarded; take "
+            f"{SHORTEST_GUARDED_SECONDS:g} s or more"
+        )
     for contender in contenders:
         _load(contender)
     run = delayed(_run_number)

@@ -127,15 +127,34 @@ class TagsRecord(_Table):
     """What the song's file says of it, in words; several values of one kind are joined by '; '."""
 
     title: str = ""
+    """The song's name."""
+
     artist: str = ""
+    """Who performs it."""
+
     album: str = ""
+    """What it was released on."""
+
     track: str = ""
+    """Its number there, such as 3 or 3/12."""
+
     disc: str = ""
+    """The number of its disc, written alike."""
+
     date: str = ""
+    """When it was released: a year, or more exactly."""
+
     genre: str = ""
+    """What kind of music it is."""
+
     bpm: str = ""
+    """Its tempo, in beats a minute."""
+
     key: str = ""
+    """Its musical key, such as Am."""
+
     isrc: str = ""
+    """Its International Standard Recording Code."""
 
 
 class TrackRecord(_Table):

@@ -120,7 +120,7 @@ def test_audio_that_cannot_be_written_is_told_in_the_same_way(
     assert said.endswith(": Not a directory; choose another place\n")
 
 
-@pytest.mark.parametrize("place", ["in", "in/out", "in/horn/out", "link/out"])
+@pytest.mark.parametrize("place", ["in", "in/out", "in/horn/out", "link/out", "more/out"])
 def test_results_in_the_material_are_refused(
     place: str,
     tmp_path: Path,
@@ -130,6 +130,8 @@ def test_results_in_the_material_are_refused(
     monkeypatch.setattr("stemkit.study.run._run_number", refuse_to_work)
     material, results = make_material(tmp_path / "in", ("horn",)), tmp_path / place
     (tmp_path / "link").symlink_to(material)
+    make_material(tmp_path / "more", ("band",))
+    (material / "horn" / "more").symlink_to(tmp_path / "more")
     before = sorted(tmp_path.rglob("*"))
     assert run(["study", str(material), "-o", str(results), *SHORT]) == 2
     assert capsys.readouterr().err.startswith(f"error: {results} is in the material, {material}")
@@ -180,6 +182,30 @@ def test_only_what_cannot_be_used_is_blamed(
     assert run(["study", str(material), "-o", str(tmp_path / "out"), *SHORT]) == 0
     said = capsys.readouterr().err.splitlines()
     assert "left out alone-docs, with-docs: no file of docs could be used" in said
+
+
+def test_a_click_costs_no_other_sound_its_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    material, results = make_material(tmp_path / "in", ("singing",)), tmp_path / "out"
+    (material / "click").mkdir()
+    soundfile.write(material / "click" / "click.wav", [0.9, 0.0], 44100)
+    assert run(["study", str(material), "-o", str(results), *SHORT]) == 1
+    fault = f"{material / 'click' / 'click.wav'}: 'click.wav' holds too little sound; remove it"
+    assert f"error: {fault}" in capsys.readouterr().err.splitlines()
+    assert f"- {fault}" in (results / "results.md").read_text()
+
+
+def test_examples_that_are_too_short_to_be_guarded_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    material, results = make_material(tmp_path / "in", ("horn",)), tmp_path / "out"
+    options = ["-o", str(results), "--guard", "--songs", "1"]
+    assert run(["study", str(material), *options, "--seconds", "1.9"]) == 2
+    said = "error: examples of 1.9 s are too short to be guarded; take 2 s or more\n"
+    assert capsys.readouterr().err == said
+    assert not results.exists()
+    assert run(["study", str(material), *options, "--seconds", "2"]) == 0
 
 
 @pytest.mark.slow

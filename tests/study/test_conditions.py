@@ -1,3 +1,4 @@
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -178,6 +179,34 @@ def test_a_file_that_cannot_be_used_gives_way_to_another(tmp_path: Path) -> None
     assert [sound.shape for sound in drawn] == 4 * [(2, RATE)]
     assert {path.name for path in excerpts.faults} == {"0.wav", "2.wav"}
     assert all(len(reason.splitlines()) == 1 for reason in excerpts.faults.values())
+
+
+@pytest.mark.parametrize("frames", [2, RATE])
+def test_a_click_gives_way_to_another_file(frames: int, tmp_path: Path) -> None:
+    click = np.zeros(frames)
+    click[0] = 0.9  # and fades to nothing where it is repeated
+    soundfile.write(make_material(tmp_path, ("horn",)) / "horn" / "click.wav", click, RATE)
+    excerpts = Excerpts(find_material(tmp_path), 1.5, 1)
+    drawn = [next(excerpts.draw("horn", number)) for number in range(3)]
+    assert all(measure_active_power(sound) for sound in drawn)
+    said = "'click.wav' holds too little sound; remove it"
+    assert excerpts.faults == {tmp_path / "horn" / "click.wav": said}
+
+
+def test_linked_folders_are_material_once(tmp_path: Path) -> None:
+    sounds = make_material(tmp_path / "elsewhere", ("choir", "horn"))
+    (sounds / "choir" / "again").symlink_to(sounds / "choir")
+    (sounds / "choir" / "gone.wav").symlink_to(sounds / "none.wav")
+    os.mkfifo(sounds / "choir" / "pipe.wav")
+    kind = tmp_path / "material" / "choir"
+    kind.mkdir(parents=True)
+    (kind / "album").symlink_to(sounds / "choir")
+    (kind / "top").symlink_to(kind)
+    (kind / "solo.wav").symlink_to(sounds / "horn" / "0.wav")
+    found = find_material(tmp_path / "material").files
+    assert found == {
+        "choir": (kind / "album" / "0.wav", kind / "album" / "1.wav", kind / "solo.wav")
+    }
 
 
 def test_no_usable_file_is_no_excerpt(tmp_path: Path) -> None:
