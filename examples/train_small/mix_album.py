@@ -52,7 +52,9 @@ def mix_song(folder: Path, output_folder: Path) -> None:
         return
     paths = choose_stems(folder)
     vocal = [path for path in paths if "VOX" in path.name]
-    vocals, accompaniment = add(vocal), add([path for path in paths if path not in vocal])
+    parts = add(vocal), add([path for path in paths if path not in vocal])
+    frames = max(len(part) for part in parts)
+    vocals, accompaniment = (np.pad(part, ((0, frames - len(part)), (0, 0))) for part in parts)
     loudest = max(float(np.abs(part).max()) for part in (vocals, accompaniment))
     gain = np.float32(min(1, 0.99 / loudest))  # as 16 bits hold it
     voices = output_folder / "voice" / "album"

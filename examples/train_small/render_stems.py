@@ -140,9 +140,14 @@ def render_song(song: tuple[Style, int, Instruments], output_folder: Path) -> No
         made = Path(name, "song")
         made.mkdir()
         parts = split_midi(compose_song(style, random, Path(name)), random)
-        for stem, midi in parts.items():
-            audio = play(stem, midi, instruments, output_folder / "samples", random)
-            write_flac(made / f"{stem}.flac", audio.T * (0.9 / max(np.abs(audio).max(), 1e-6)))
+        stems = {
+            stem: play(stem, midi, instruments, output_folder / "samples", random)
+            for stem, midi in parts.items()
+        }
+        longest = max(audio.shape[1] for audio in stems.values())
+        for stem, audio in stems.items():
+            whole = np.pad(audio, ((0, 0), (0, longest - audio.shape[1])))
+            write_flac(made / f"{stem}.flac", whole.T * (0.9 / max(np.abs(audio).max(), 1e-6)))
         made.replace(target)
 
 

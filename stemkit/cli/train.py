@@ -29,8 +29,8 @@ def train(config: Path, init: str | None) -> None:
     loaded = load_config(config, init)
     if init and (loaded.output / STATE).exists():
         raise OptionError(
-            f"{loaded.output} has a training that goes on, too late for --init; choose another "
-            f"output, or remove it"
+            f"{loaded.output} has a training that goes on; leave out --init, or choose another "
+            f"output"
         )
     with _stop_on_signals() as is_stopped:
         said: object = ""

@@ -75,7 +75,10 @@ class Pool(Table):
 
 
 class Songs(Table):
-    """Folders of songs whose stems sum to the mix, as those of MUSDB18; `.stem.mp4` files too."""
+    """Folders of songs whose stems sum to the mix, as those of MUSDB18; `.stem.mp4` files too.
+
+    What a song has only in its `mixture.wav` is the mix without its stems.
+    """
 
     folders: list[Location] = Field(min_length=1)
     """Where they are; relative paths start at the TOML file."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from stemkit.errors import TrainingError
 from stemkit.files import replace_content, replace_file, writing
 
+LOG = "log.csv"
 FIELDS = ("step", "seconds", "learning_rate", "loss", "gradient_norm")
 """Columns before the scores; loss and norm are means since the line before."""
 
@@ -34,7 +35,7 @@ class TrainingLog:
     """
 
     def __init__(self, folder: Path, stems: tuple[str, ...], step: int) -> None:
-        self.path = folder / "log.csv"
+        self.path = folder / LOG
         self._stems = stems
         kept = [line for line in read_log(self.path) if line.step <= step and step]
         with writing(self.path, TrainingError):

@@ -33,8 +33,11 @@ from stemkit.training.ranks import (
 from stemkit.training.remix import remix
 from stemkit.training.schedule import learning_rate, measure_progress
 from stemkit.training.trainee import (
+    STATE,
     Trainee,
+    check_output,
     new_network,
+    save_state,
     save_trainee,
     start_trainee,
     update_average,
@@ -114,7 +117,10 @@ def train(
         _check_start(config)
     with keep_others_out(config.output, LOCK) if ranks.leads else nullcontext():
         if ranks.leads:
+            check_output(config)
             remove_partials_in(config.output)
+            if ranks.count == 1 and cache.folder == config.output / "cache":  # nobody else's
+                remove_partials_in(cache.folder)
         if is_new:
             yield f"decoding all audio into {cache.folder} first, which is done once"
         material = open_material(config, cache) if ranks.local == 0 else None
@@ -152,12 +158,15 @@ def _check_start(config: TrainingConfig) -> None:
 def _lead(run: _Run, material: Material, songs: tuple[StemSong, ...]) -> Iterator[Report | str]:
     """Let the run go, and do what only the first process does."""
     config, trainee = run.config, run.trainee
+    is_new = not (config.output / STATE).exists()
+    if is_new:
+        save_state(trainee, config)
     log = TrainingLog(config.output, name_scores(config.sources), trainee.step)
     if _is_over(run):
         yield f"step {trainee.step} was the last; for more, raise hours or max_steps"
-    elif trainee.step:
+    elif not is_new:
         yield f"going on from step {trainee.step}"
-    elif config.init is not None:
+    if not trainee.step and config.init is not None:
         yield _report(run, log, songs)
     saved = trainee.seconds
     stopped = False

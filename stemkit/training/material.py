@@ -25,7 +25,8 @@ def open_material(config: TrainingConfig, cache: ClipCache) -> Material:
     wanted = (*config.sources, *(pool.source for pool in config.pool))
     parts = choose_parts(wanted, with_songs=bool(config.songs))
     pools = [(table, open_pool(table, cache)) for table in config.pool]
-    shelves = [(table, open_songs(table, parts, cache)) for table in config.songs]
+    known = config.sources[:1] if config.mixing.unsplit else config.sources
+    shelves = [(table, open_songs(table, parts, known, cache)) for table in config.songs]
     songs = tuple(SongPool(opened.songs, table.weight) for table, opened in shelves)
     own = [(table.source, TakePool(opened.takes, table.weight)) for table, opened in pools]
     drawn = {part: _choose_pools(part, own, songs) for part in parts}

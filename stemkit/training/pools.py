@@ -14,6 +14,7 @@ from joblib import Parallel, cpu_count, delayed
 from stemkit.audio.sniff import claims_audio
 from stemkit.errors import AudioError, TrainingError
 from stemkit.evaluation.musdb import require_ffmpeg
+from stemkit.evaluation.reading import MOST_APART_SECONDS
 from stemkit.evaluation.songs import Song, Sound, find_songs, walk_files
 from stemkit.samples import Samples
 from stemkit.training.clips import Clip, ClipCache
@@ -25,13 +26,14 @@ Opening = TypeVar("Opening")
 
 @dataclass(frozen=True)
 class Take:
-    """One recording of a part: clips that are heard together.
+    """One recording of a part: clips that are heard together, `without` what else they have.
 
     Above `bandwidth_hz` something was lost; it is infinite where nothing was.
     """
 
     clips: tuple[Clip, ...]
     bandwidth_hz: float = math.inf
+    without: tuple[Clip, ...] = ()
 
     @cached_property
     def frames(self) -> int:
@@ -43,6 +45,8 @@ class Take:
         excerpt = self.clips[0].read(start, frames)
         for clip in self.clips[1:]:
             excerpt += clip.read(start, frames)
+        for clip in self.without:
+            excerpt -= clip.read(start, frames)
         return excerpt
 
 
@@ -139,10 +143,13 @@ def open_pool(pool: Pool, cache: ClipCache) -> Opened:
     return Opened(tuple(takes), left_out=tuple(left_out))
 
 
-def open_songs(songs: Songs, parts: tuple[str, ...], cache: ClipCache) -> Opened:
-    """Decode every stem that `parts` need and that isn't in the cache yet.
+def open_songs(
+    songs: Songs, parts: tuple[str, ...], known: tuple[str, ...], cache: ClipCache
+) -> Opened:
+    """Decode every sound that `parts` need and that isn't in the cache yet.
 
-    Raises TrainingError for a folder that isn't there or has no song with any of them.
+    Songs are left out that have one of the `known` parts alone, or within another. Raises
+    TrainingError for a folder that isn't there or has no song that is left.
     """
     opened, left_out, excluded = [], [], 0
     for folder in songs.folders:
@@ -152,11 +159,11 @@ def open_songs(songs: Songs, parts: tuple[str, ...], cache: ClipCache) -> Opened
             require_ffmpeg(f"{folder} has .stem.mp4 files, and reading them takes")
         kept = [song for song in found if not _is_excluded(PurePath(*song.key), songs.exclude)]
         excluded += len(found) - len(kept)
-        stems = _open_all(kept, lambda song: _open_parts(song, parts, cache))
+        stems = _open_all(kept, lambda song: _open_parts(song, parts, known, cache))
         for song, takes in zip(kept, stems, strict=True):
             if isinstance(takes, AudioError):
                 left_out.append(f"left out the song {song.title}: {takes}")
-            elif takes:
+            else:
                 opened.append(StemSong(song.title, takes))
     if not opened:
         raise TrainingError(_say_empty("song with stems", songs.folders, left_out, excluded))
@@ -192,12 +199,56 @@ def group_stems(stems: Iterable[str], parts: tuple[str, ...]) -> dict[str, list[
     return {part: group for part, group in groups.items() if group}
 
 
-def _open_parts(song: Song, parts: tuple[str, ...], cache: ClipCache) -> dict[str, Take]:
+def _open_parts(
+    song: Song, parts: tuple[str, ...], known: tuple[str, ...], cache: ClipCache
+) -> dict[str, Take]:
+    """Return what a song has of each part; raises AudioError for a song to leave out."""
     groups = group_stems(song.stems, parts)
-    return {
+    rest = _find_rest(groups, parts) if song.mix else None
+    _check_known(groups, rest, known)
+    takes = {
         part: Take(tuple(cache.decode(song.stems[stem]) for stem in group))
         for part, group in groups.items()
     }
+    clips = [clip for take in takes.values() for clip in take.clips]
+    if song.mix and rest:
+        mix = cache.decode(song.mix)
+        takes[rest] = Take((mix,), without=tuple(clips))
+        clips.append(mix)
+    _check_clips(clips, cache.sample_rate)
+    return takes
+
+
+def _find_rest(groups: dict[str, list[str]], parts: tuple[str, ...]) -> str | None:
+    """Return the part that is a song's mix without its stems, if there is one."""
+    if groups.keys() >= {VOCALS, "drums", "bass", "other"}:
+        return None  # but for what mastering did
+    whole = VOCALS if groups.get(ACCOMPANIMENT) == [ACCOMPANIMENT] else ACCOMPANIMENT
+    rest = whole if ACCOMPANIMENT in parts else REST
+    return None if rest in groups else rest
+
+
+def _check_known(groups: dict[str, list[str]], rest: str | None, known: tuple[str, ...]) -> None:
+    """Raise AudioError where a part would be silent that is heard within another, or is all."""
+    is_whole = any(ACCOMPANIMENT in group for group in groups.values())
+    missing = [part for part in known if part not in {*groups, rest or VOCALS}]
+    if missing and (rest or is_whole):
+        place = "mix" if rest else ACCOMPANIMENT
+        raise AudioError(f"it has no {' and '.join(missing)} but within its {place}")
+    if rest is None and len(groups) == 1 and groups.keys() <= set(known):
+        raise AudioError(f"it has {next(iter(groups))} and nothing besides")
+
+
+def _check_clips(clips: list[Clip], sample_rate: int) -> None:
+    """Raise AudioError for silence, and for lengths that `stemkit evaluate` refuses too."""
+    if not any(clip.bandwidth_hz for clip in clips):
+        raise AudioError("it is silent")
+    lengths = [clip.frames / sample_rate for clip in clips]
+    if max(lengths) - min(lengths) > MOST_APART_SECONDS:
+        raise AudioError(
+            f"its files last from {min(lengths):.2f} to {max(lengths):.2f} s; they can't be of one "
+            f"song"
+        )
 
 
 def _open_all(

@@ -15,6 +15,7 @@ from stemkit.nn.checkpoints import save_checkpoint
 from stemkit.nn.config import NetworkConfig
 from stemkit.nn.resunet import ResUNet
 from stemkit.training.config import TrainingConfig
+from stemkit.training.log import LOG
 from stemkit.training.ranks import Ranks, hand_round
 from stemkit.weights.models import load_network
 from stemkit.weights.registry import read_card
@@ -43,6 +44,18 @@ class Trainee:
     unlogged: list[tuple[float, float]] = field(default_factory=list)
     unreported: list[float] = field(default_factory=list)
     reported: float = 0.0
+
+
+def check_output(config: TrainingConfig) -> None:
+    """Raise OptionError for an output whose results would be lost, as no state goes on from them.
+
+    A run's own has a state from its start on.
+    """
+    taken = [name for name in (AVERAGE, LOG) if (config.output / name).exists()]
+    if taken and not (config.output / STATE).exists():
+        raise OptionError(
+            f"{config.output} has {' and '.join(taken)} without {STATE}; {_advise(config)}"
+        )
 
 
 def start_trainee(config: TrainingConfig, device: torch.device, ranks: Ranks) -> Trainee:
@@ -116,14 +129,20 @@ def _compare(theirs: dict[str, object], ours: dict[str, object]) -> str:
 
 
 def save_trainee(trainee: Trainee, config: TrainingConfig) -> None:
-    """Write state.pt and average.safetensors, each whole or not at all.
+    """Write average.safetensors and state.pt, each whole or not at all.
 
     Raises TrainingError where they can't be written; those of before stay.
     """
+    with writing(config.output, TrainingError), _failed_writes():
+        save_checkpoint(trainee.average, config.output / AVERAGE)
+    save_state(trainee, config)
+
+
+def save_state(trainee: Trainee, config: TrainingConfig) -> None:
+    """Write state.pt; otherwise as `save_trainee`."""
     state = {name: getattr(trainee, name).state_dict() for name in _PARTS}
     state |= {name: getattr(trainee, name) for name in _COUNTS} | {"identity": _identify(config)}
     with writing(config.output, TrainingError), _failed_writes():
-        save_checkpoint(trainee.average, config.output / AVERAGE)
         replace_file(config.output / STATE, lambda temporary: _write_state(state, temporary))
 
 
@@ -156,12 +175,23 @@ def _read_state(config: TrainingConfig) -> dict[str, Any] | None:
         theirs = NetworkConfig().to_dict() | state["identity"]  # older ones lack newer fields
         differences = _compare(theirs, _identify(config))
     except Exception as error:
-        raise TrainingError(f"can't resume from {path}: {error}; move it away") from error
+        raise _make_error(config, error) from error
     if differences:
-        raise TrainingError(
-            f"{path} is of another run: {differences}; move it away or choose another output"
-        )
+        raise TrainingError(f"{path} is of another run: {differences}; choose another output")
     return state
+
+
+def _make_error(config: TrainingConfig, error: Exception) -> TrainingError:
+    """Return what is said in place of torch's own advice, which is to trust any file."""
+    reason = error.strerror if isinstance(error, OSError) else "it is damaged or another program's"
+    return TrainingError(f"can't resume from {config.output / STATE}: {reason}; {_advise(config)}")
+
+
+def _advise(config: TrainingConfig) -> str:
+    """Say what to do where there is no state to go on from."""
+    path = config.output / AVERAGE
+    init = f", with init = {str(path)!r} to go on from its average" if path.exists() else ""
+    return f"choose another output{init}"
 
 
 def _restore(trainee: Trainee, config: TrainingConfig, state: dict[str, Any]) -> None:
@@ -172,8 +202,7 @@ def _restore(trainee: Trainee, config: TrainingConfig, state: dict[str, Any]) ->
         for name in _COUNTS:
             setattr(trainee, name, (older | state)[name])
     except Exception as error:
-        path = config.output / STATE
-        raise TrainingError(f"can't resume from {path}: {error}; move it away") from error
+        raise _make_error(config, error) from error
     for group in trainee.optimizer.param_groups:  # the config may have changed
         group["weight_decay"] = config.weight_decay
 

@@ -38,7 +38,7 @@ def open_validation(config: TrainingConfig, cache: ClipCache) -> Opened:
     if config.validation is None:
         return Opened()
     parts = choose_parts(config.sources, with_songs=True)
-    opened = open_songs(Songs(folders=[config.validation]), parts, cache)
+    opened = open_songs(Songs(folders=[config.validation]), parts, config.sources, cache)
     whole = tuple(song for song in opened.songs if set(config.sources) <= set(song.parts))
     if not whole:
         raise TrainingError(

@@ -75,7 +75,7 @@ def test_a_start_from_elsewhere_comes_too_late_for_what_has_begun(
     assert run(["train", path]) == 0
     capsys.readouterr()
     assert run(["train", path, "--init", "stemkit-small"]) == 2
-    assert "has a training that goes on, too late for --init" in capsys.readouterr().err
+    assert "has a training that goes on; leave out --init, or choose" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -103,8 +103,8 @@ def test_a_song_whose_mixing_was_stopped_is_mixed_again(
 ) -> None:
     song = tmp_path / "stems" / "1.One"
     song.mkdir(parents=True)
-    for name in ("VOX DOUBLE", "HATS"):  # a song without a lead
-        audio = np.full((44100, 2), 0.1)
+    for name, frames in (("VOX DOUBLE", 9000), ("HATS", 44100)):  # a song without a lead
+        audio = np.full((frames, 2), 0.1)
         soundfile.write(song / f"1.One_Stem_{name}.m4a", audio, 44100, format="WAV")
     made = tmp_path / "songs" / "1.One"
     made.mkdir(parents=True)
@@ -112,6 +112,7 @@ def test_a_song_whose_mixing_was_stopped_is_mixed_again(
     album["mix_song"](song, tmp_path)
     assert {path.name for path in made.iterdir()} == {"accompaniment.flac", "vocals.flac"}
     assert soundfile.info(made / "accompaniment.flac").frames == 44100
+    assert soundfile.info(made / "vocals.flac").frames == 44100
     assert not (tmp_path / "voice").exists()
 
 

@@ -133,12 +133,49 @@ def test_what_it_began_with_isn_t_needed_to_go_on(folder: Path) -> None:
     assert report.step == 2
 
 
+def test_what_was_killed_before_any_step_goes_on_from_the_same_weights(folder: Path) -> None:
+    torch.manual_seed(1)
+    start = ResUNet(make_config(folder).network_config())
+    save_checkpoint(start, folder / "start.safetensors")
+    told = train(make_config(folder, init="'./start.safetensors'"))
+    next(event for event in told if isinstance(event, Report))
+    del told
+    (folder / "start.safetensors").unlink()
+    _, notes = run(folder, max_steps=1, learning_rate=1e-9)
+    assert notes == "going on from step 0"
+    found = read_state(folder / "out")["network"]["unet.head.weight"]
+    assert torch.allclose(found, start.unet.head.weight)
+
+
+@pytest.mark.parametrize("name", ["average.safetensors", "log.csv"])
+def test_results_without_their_state_are_not_overwritten(folder: Path, name: str) -> None:
+    path = folder / "out" / name
+    path.parent.mkdir()
+    path.write_bytes(b"hours of work")
+    with pytest.raises(
+        OptionError, match=rf"out has {name} without state\.pt; choose another"
+    ) as at:
+        run(folder, max_steps=1)
+    assert (f"with init = '{path}' to go on" in str(at.value)) == (name == "average.safetensors")
+    assert path.read_bytes() == b"hours of work"
+    assert not (folder / "out" / "cache").exists()
+
+
 def test_what_a_killed_run_was_writing_is_removed(folder: Path) -> None:
     run(folder, max_steps=1)
-    left = folder / "out" / ".stemkit-1-abc.partial"
-    left.touch()
+    left = [folder / "out" / place / ".stemkit-1-abc.partial" for place in (".", "cache")]
+    for path in left:
+        path.touch()
     run(folder, max_steps=2)
-    assert not left.exists()
+    assert not any(path.exists() for path in left)
+
+
+def test_what_may_be_written_into_a_shared_cache_stays(folder: Path) -> None:
+    other = folder / "shared" / ".stemkit-1-abc.partial"
+    other.parent.mkdir()
+    other.touch()
+    run(folder, max_steps=1, cache="'shared'")
+    assert other.exists()
 
 
 def test_a_song_that_lacks_a_source_is_left_out_of_the_validation_with_a_line(folder: Path) -> None:
@@ -146,6 +183,20 @@ def test_a_song_that_lacks_a_source_is_left_out_of_the_validation_with_a_line(fo
     (folder / "some" / "another" / "vocals.wav").unlink()
     _, notes = run(folder, validation="'some'", max_steps=1)
     assert "left out the song another: it has no vocals" in notes.splitlines()
+
+
+def test_songs_of_vocals_and_a_mix_are_validated_with_their_mix(folder: Path) -> None:
+    for song in ("a song", "another"):
+        for name in ("vocals.wav", "mixture.wav"):
+            target = folder / "some" / song / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / "songs" / song / name, target)
+    ((whole,), _) = run(folder, validation="'songs'", output="'whole'", max_steps=1)
+    ((some,), _) = run(folder, validation="'some'", output="'some-out'", max_steps=1)
+    assert some.medians() == pytest.approx(whole.medians(), abs=0.01)
+    (folder / "some" / "another" / "mixture.wav").unlink()
+    _, notes = run(folder, validation="'some'", output="'less'", max_steps=1)
+    assert "left out the song another: it has vocals and nothing besides" in notes.splitlines()
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -255,7 +306,10 @@ def test_every_architecture_takes_a_step(folder: Path, architecture: str, bands:
 def test_a_broken_state_is_an_error_that_names_it(folder: Path) -> None:
     (folder / "out").mkdir()
     (folder / "out" / "state.pt").write_bytes(b"not a state")
-    with pytest.raises(TrainingError, match=r"state\.pt"):
+    with pytest.raises(TrainingError, match=r"state\.pt: it is damaged .*; choose another output$"):
+        run(folder, max_steps=1)
+    (folder / "out" / "average.safetensors").touch()
+    with pytest.raises(TrainingError, match=r"with init = '.*/average\.safetensors' to go on"):
         run(folder, max_steps=1)
 
 

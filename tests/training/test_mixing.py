@@ -246,10 +246,11 @@ def test_what_no_source_names_is_no_part_of_a_whole_accompaniment(folder: Path) 
         assert np.abs(example.mix - example.sources.sum(axis=0)).max() > 0.001
 
 
-def test_a_song_with_a_whole_accompaniment_is_taken_as_one(folder: Path) -> None:
+@pytest.mark.parametrize("name", ["accompaniment", "mixture"])
+def test_a_song_with_a_whole_accompaniment_is_taken_as_one(folder: Path, name: str) -> None:
     song = folder / "pairs" / "one"
     write_sound(song / "vocals.wav", make_noise(1, 3000, seed=4))
-    write_sound(song / "accompaniment.wav", make_noise(1, 9000, 3000, seed=5))
+    write_sound(song / f"{name}.wav", make_noise(1, 9000, 3000, seed=5))
     pairs = '[[songs]]\nfolders = ["pairs"]\n'
     dataset = make_split(folder, 0.1, pairs)
     config = dataset.config.model_copy(

@@ -67,7 +67,7 @@ def test_a_pool_without_audio_is_an_error(tmp_path: Path, cache: ClipCache, exis
     with pytest.raises(TrainingError, match="pool"):
         open_pool(Pool(source="vocals", folders=[folder]), cache)
     with pytest.raises(TrainingError, match="pool"):
-        open_songs(Songs(folders=[folder]), ("vocals",), cache)
+        open_songs(Songs(folders=[folder]), ("vocals",), (), cache)
 
 
 def test_a_file_is_decoded_once_and_again_when_it_changes(tmp_path: Path, cache: ClipCache) -> None:
@@ -94,7 +94,7 @@ def test_links_are_followed_and_hidden_folders_are_not(tmp_path: Path, cache: Cl
     write_sound(tmp_path / "there" / "song" / "vocals.wav", make_noise(0.1, 9000))
     (tmp_path / "songs").mkdir()
     (tmp_path / "songs" / "song").symlink_to(tmp_path / "there" / "song")
-    (song,) = open_songs(Songs(folders=[tmp_path / "songs"]), ("vocals",), cache).songs
+    (song,) = open_songs(Songs(folders=[tmp_path / "songs"]), ("vocals",), (), cache).songs
     assert song.name == "song"
 
 
@@ -127,7 +127,7 @@ def test_what_is_left_out_on_purpose_is_blamed(tmp_path: Path, cache: ClipCache)
     with pytest.raises(TrainingError, match=r"no audio in .* but what `exclude` leaves out"):
         open_pool(pool, cache)
     with pytest.raises(TrainingError, match=r"no song with stems in .* but what `exclude`"):
-        open_songs(songs, ("vocals",), cache)
+        open_songs(songs, ("vocals",), (), cache)
 
 
 @pytest.mark.parametrize("peak", [17.0, 1e-5])
@@ -229,11 +229,121 @@ def test_the_parts_of_a_song_are_its_stems_and_what_is_left(
 
 def test_parts_of_a_song_sum_to_its_mixture(folder: Path, cache: ClipCache) -> None:
     parts = choose_parts(["vocals"], with_songs=True)
-    opened = open_songs(Songs(folders=[folder / "songs"], exclude=["another"]), parts, cache)
+    songs = Songs(folders=[folder / "songs"], exclude=["another"])
+    opened = open_songs(songs, parts, ("vocals",), cache)
     (song,) = opened.songs
     sounds = song.read(parts, 0, song.frames)
     wanted = read_mixture(folder / "songs" / "a song", cache)
     np.testing.assert_allclose(sounds.sum(axis=0), wanted, atol=5 / 32768)
+
+
+def write_song(folder: Path, stems: str, **others: Samples) -> dict[str, Samples]:
+    """Write a second of stems, named with spaces between, and other files; return all of MUSDB18's.
+
+    Of the name "mixture" it is the sum of those four.
+    """
+    sounds = {
+        stem: make_noise(1, top, bottom, seed=at)
+        for at, (stem, (bottom, top)) in enumerate(STEMS.items())
+    }
+    sounds["accompaniment"] = np.sum([sounds[stem] for stem in FOUR[1:]], axis=0)
+    sounds["mixture"] = sounds["vocals"] + sounds["accompaniment"]
+    for name, audio in ({stem: sounds[stem] for stem in stems.split()} | others).items():
+        write_sound(folder / f"{name}.wav", audio)
+    return sounds
+
+
+@pytest.mark.parametrize(
+    ("sources", "stems", "rest", "sum_of"),
+    [
+        (["vocals"], "vocals mixture", "accompaniment", ["accompaniment"]),
+        (["vocals", "accompaniment"], "vocals mixture", "accompaniment", ["accompaniment"]),
+        (["accompaniment"], "accompaniment mixture", "vocals", ["vocals"]),
+        (["drums"], "drums mixture", "rest", ["vocals", "bass", "other"]),
+        (["vocals", "drums"], "vocals drums mixture", "accompaniment", ["bass", "other"]),
+    ],
+)
+def test_what_a_song_has_only_in_its_mix_is_the_mix_without_its_stems(
+    tmp_path: Path, cache: ClipCache, sources: list[str], stems: str, rest: str, sum_of: list[str]
+) -> None:
+    sounds = write_song(tmp_path / "songs" / "one", stems)
+    parts = choose_parts(sources, with_songs=True)
+    opened = open_songs(Songs(folders=[tmp_path / "songs"]), parts, tuple(sources), cache)
+    assert not opened.left_out
+    (song,) = opened.songs
+    heard = dict(zip(parts, song.read(parts, 0, song.frames), strict=True))
+    wanted = np.sum([sounds[stem] for stem in sum_of], axis=0)
+    np.testing.assert_allclose(heard[rest], wanted, atol=4 / 32768)
+    np.testing.assert_allclose(sum(heard.values()), sounds["mixture"], atol=4 / 32768)
+
+
+def test_a_song_that_has_all_needs_no_mix(tmp_path: Path, cache: ClipCache) -> None:
+    mastered = make_noise(3, 9000)
+    write_song(tmp_path / "songs" / "one", "vocals drums bass other", mixture=mastered)
+    parts = choose_parts(FOUR, with_songs=True)
+    (song,) = open_songs(Songs(folders=[tmp_path / "songs"]), parts, FOUR, cache).songs
+    assert set(song.parts) == set(FOUR)
+
+
+SHORT = make_noise(0.4, 9000)
+SILENCE = np.zeros((2, 9000), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("sources", "stems", "others", "why"),
+    [
+        (("vocals",), "vocals", {}, "it has vocals and nothing besides"),
+        (FOUR, "drums", {}, "it has drums and nothing besides"),
+        (
+            FOUR,
+            "vocals accompaniment",
+            {},
+            "it has no drums and bass and other but within its accompaniment",
+        ),
+        (FOUR, "vocals drums mixture", {}, "it has no bass and other but within its mix"),
+        (("vocals",), "", {"vocals": SILENCE, "drums": SILENCE}, "it is silent"),
+        (
+            ("vocals",),
+            "drums bass other",
+            {"vocals": SHORT},
+            "its files last from 0.40 to 1.00 s; they can't be of one song",
+        ),
+        (
+            ("vocals",),
+            "vocals",
+            {"mixture": SHORT},
+            "its files last from 0.40 to 1.00 s; they can't be of one song",
+        ),
+        (("vocals",), "vocals", {"mixture": np.tile(SHORT, (3, 1))}, "6 channels"),
+    ],
+)
+def test_a_song_that_would_teach_what_is_not_so_is_left_out_with_a_line(
+    tmp_path: Path,
+    cache: ClipCache,
+    sources: tuple[str, ...],
+    stems: str,
+    others: dict[str, Samples],
+    why: str,
+) -> None:
+    write_song(tmp_path / "songs" / "odd", stems, **others)
+    parts = choose_parts(sources, with_songs=True)
+    songs = Songs(folders=[tmp_path / "songs"])
+    with pytest.raises(TrainingError, match=r"no song with stems in .*: left out the song odd: "):
+        open_songs(songs, parts, sources, cache)
+    write_song(tmp_path / "songs" / "whole", " ".join(FOUR))
+    opened = open_songs(songs, parts, sources, cache)
+    (line,) = opened.left_out
+    assert line.startswith("left out the song odd: ")
+    assert why in line
+    assert [song.name for song in opened.songs] == ["whole"]
+
+
+@pytest.mark.parametrize("stems", ["drums", "accompaniment", "drums bass other"])
+def test_a_song_that_nobody_sings_is_one(tmp_path: Path, cache: ClipCache, stems: str) -> None:
+    write_song(tmp_path / "songs" / "one", stems)
+    parts = choose_parts(["vocals"], with_songs=True)
+    (song,) = open_songs(Songs(folders=[tmp_path / "songs"]), parts, ("vocals",), cache).songs
+    assert set(song.parts) == {"accompaniment"}
 
 
 def read_mixture(song: Path, cache: ClipCache) -> Samples:
@@ -249,14 +359,14 @@ def test_songs_of_musdb18_are_read_by_stream(
     sounds = {stem: make_noise(0.5, 3000, seed=at) for at, stem in enumerate(FOUR)}
     write_musdb(tmp_path / "train" / "a - song.stem.mp4", sounds)
     parts = choose_parts(FOUR, with_songs=True)
-    (song,) = open_songs(Songs(folders=[tmp_path / "train"]), parts, cache).songs
+    (song,) = open_songs(Songs(folders=[tmp_path / "train"]), parts, FOUR, cache).songs
     assert set(song.parts) == set(FOUR)
     for stem, audio in sounds.items():
         heard = song.parts[stem].read(0, audio.shape[1])
         np.testing.assert_allclose(heard, audio, atol=2 / 32768)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(OptionError, match=r"reading them takes .*ffmpeg and ffprobe"):
-        open_songs(Songs(folders=[tmp_path / "train"]), parts, cache)
+        open_songs(Songs(folders=[tmp_path / "train"]), parts, FOUR, cache)
 
 
 def write_musdb(path: Path, sounds: Mapping[str, Samples]) -> None:
