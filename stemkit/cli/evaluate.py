@@ -146,11 +146,22 @@ def _refuse(names: frozenset[str], beside: str) -> None:
 
 def _name_folders(models: Sequence[str], output: Path) -> list[tuple[str, Path]]:
     """Return each model and where its scores go."""
-    names = [Path(model).stem for model in models]
-    if len(set(names)) < len(names):
-        raise click.UsageError(f"--model gives names twice: {', '.join(names)}")
-    one = len(models) == 1
-    return [(m, output if one else output / name) for m, name in zip(models, names, strict=True)]
+    from stemkit.evaluation.tasks import name_tracks
+
+    if len(models) == 1:
+        return [(models[0], output)]
+    if twice := [model for model in models if models.count(model) > 1]:
+        raise click.UsageError(f"--model gives {twice[0]} twice")
+    names = name_tracks([_split_name(model) for model in models])
+    return [(m, output / name) for m, name in zip(models, names, strict=True)]
+
+
+def _split_name(model: str) -> tuple[str, ...]:
+    """Return a model's name, or that of its file without the ending, after its folder's."""
+    from stemkit.weights.sources import as_path
+
+    path = as_path(model)
+    return (model,) if path is None else (path.absolute().parent.name, path.stem)
 
 
 def _evaluate(
@@ -248,6 +259,8 @@ def _compare(
     for place, tracks in zip(places, (result.only_in_a, result.only_in_b), strict=True):
         for track in tracks:
             _warn(f"{track}: only in {place}; left out")
+    for note in result.notes:
+        _warn(note)
     if as_json:
         click.echo(json.dumps(result.describe()))
     elif not quiet:

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from scipy.stats import wilcoxon
 
 from stemkit.errors import OptionError
 from stemkit.evaluation.boxplots import PlotFormat, draw_differences
-from stemkit.evaluation.evaluate import SCORES, is_unfinished, make_plain
+from stemkit.evaluation.evaluate import SCORES, SUMMARY, make_plain, read_summary
 from stemkit.evaluation.options import BSS_METRICS
 from stemkit.evaluation.scoring import take_median
 from stemkit.evaluation.summary import Floats, Interval, bootstrap, list_stems
@@ -43,12 +44,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Differences of two evaluations, and the tracks that only one of them has."""
+    """Differences of two evaluations, and the tracks that only one of them has.
+
+    `notes` say in a line each what else they don't share.
+    """
 
     differences: list[Difference]
     values: dict[str, dict[str, Floats]]
     only_in_a: list[str]
     only_in_b: list[str]
+    notes: list[str]
 
     def describe(self) -> object:
         """Return all but the single values, as JSON has it."""
@@ -57,6 +62,7 @@ class Comparison:
                 "differences": [asdict(one) for one in self.differences],
                 "only_in_a": self.only_in_a,
                 "only_in_b": self.only_in_b,
+                "notes": self.notes,
             }
         )
 
@@ -68,7 +74,7 @@ def compare_evaluations(
 
     Each is a folder that `evaluate` wrote, its `scores.csv`, or a folder of museval's JSON files.
     `output` gets `comparison.csv` and a box plot of the differences. Raises OptionError for what
-    isn't an evaluation, for two that share no track, and for an `output` that can't be written.
+    isn't one evaluation, for two that share no track, and for an `output` that can't be written.
     """
     ours, theirs = load_rows(a), load_rows(b)
     tracks = [dict.fromkeys(row.track for row in rows) for rows in (ours, theirs)]
@@ -77,6 +83,7 @@ def compare_evaluations(
         _subtract(ours, theirs),
         [track for track in tracks[0] if track not in tracks[1]],
         [track for track in tracks[1] if track not in tracks[0]],
+        [*_list_odds(a, b), *_list_alone(a, ours, theirs), *_list_alone(b, theirs, ours)],
     )
     for metric, stems in comparison.values.items():
         comparison.differences.extend(
@@ -92,15 +99,17 @@ def compare_evaluations(
 
 def load_rows(place: Path) -> list[Row]:
     """Return the rows of an evaluation; see `compare_evaluations`."""
-    if place.is_file():
-        return read_rows(place)
-    if is_unfinished(place):
+    if _find_summary(place).get("finished") is False:
         raise OptionError(f"the evaluation in {place} isn't finished; give its command again")
-    if (place / SCORES).is_file():
-        return read_rows(place / SCORES)
-    rows = [row for path in sorted(place.rglob("*.json")) for row in _read_museval(path)]
-    if not rows:
-        raise OptionError(f"{place} has no {SCORES} and no JSON files of museval's")
+    if place.is_file():
+        rows = read_rows(place)
+    elif (place / SCORES).is_file():
+        rows = read_rows(place / SCORES)
+    else:
+        rows = _read_folder(place)
+    counts = Counter((row.track, row.stem) for row in rows)
+    for track, stem in (one for one, count in counts.items() if count > 1):
+        raise OptionError(f"{place} has the {stem} of {track!r} twice; give one evaluation")
     return rows
 
 
@@ -121,6 +130,36 @@ def measure_difference(values: Floats, stem: str, metric: str) -> Difference:
     )
 
 
+def _find_summary(place: Path) -> Mapping[str, object]:
+    """Return what the summary of an evaluation says, nothing for museval's."""
+    return read_summary(place.parent if place.name == SCORES else place)
+
+
+def _list_odds(a: Path, b: Path) -> Iterator[str]:
+    """Say which options of BSS Eval differ, as far as both are known."""
+    theirs = dict(_read_options(b))
+    for name, value in _read_options(a):
+        if name in theirs and value != theirs[name]:
+            values = f"{value} in {a} and {theirs[name]} in {b}"
+            yield f"{name} is {values}; BSS Eval's scores of these can't be compared"
+
+
+def _read_options(place: Path) -> Iterator[tuple[str, object]]:
+    options = _find_summary(place).get("options")
+    if isinstance(options, dict) and "bsseval" in options.get("methods", ()):
+        names = ("window_seconds", "hop_seconds", "round_references")
+        yield from ((name, options[name]) for name in names if name in options)
+
+
+def _list_alone(place: Path, own: Sequence[Row], others: Sequence[Row]) -> Iterator[str]:
+    """Say which stems and metrics are only in `own`, the rows of `place`."""
+    for kind, names, known in (
+        ("stem", list_stems(own), list_stems(others)),
+        ("metric", list_metrics(own), list_metrics(others)),
+    ):
+        yield from (f"the {kind} {n}: only in {place}; left out" for n in names if n not in known)
+
+
 def _subtract(ours: Sequence[Row], theirs: Sequence[Row]) -> dict[str, dict[str, Floats]]:
     """Return the differences of tracks by metric and stem; none where either has no score."""
     pairs = {(row.track, row.stem): row for row in theirs}
@@ -136,6 +175,19 @@ def _subtract(ours: Sequence[Row], theirs: Sequence[Row]) -> dict[str, dict[str,
             if len(finite):
                 found.setdefault(metric, {})[stem] = finite
     return found
+
+
+def _read_folder(place: Path) -> list[Row]:
+    """Return the rows of museval's files in a folder."""
+    summaries = (path.parent for path in sorted(place.rglob(SUMMARY)) if path.parent != place)
+    if inside := [str(one.relative_to(place)) for one in summaries if read_summary(one)]:
+        raise OptionError(
+            f"{place} is no evaluation; choose one of those in it: {', '.join(inside)}"
+        )
+    rows = [row for path in sorted(place.rglob("*.json")) for row in _read_museval(path)]
+    if not rows:
+        raise OptionError(f"{place} has no {SCORES} and no JSON files of museval's")
+    return rows
 
 
 def _read_museval(path: Path) -> list[Row]:

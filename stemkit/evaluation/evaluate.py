@@ -123,13 +123,16 @@ def forget_progress(output: Path) -> None:
         (output / JOURNAL).unlink(missing_ok=True)
 
 
-def is_unfinished(output: Path) -> bool:
-    """Return whether `output` has an evaluation that was stopped."""
+def read_summary(output: Path) -> Mapping[str, object]:
+    """Return what the summary of an evaluation says; nothing where `output` has none.
+
+    "finished" is false in that of one that was stopped, whose scores may be of an earlier one.
+    """
     try:
         summary = json.loads((output / SUMMARY).read_bytes())
     except (OSError, ValueError):
-        return False
-    return isinstance(summary, dict) and summary.get("finished") is False
+        return {}
+    return summary if isinstance(summary, dict) and summary.get("format") == _FORMAT else {}
 
 
 def _evaluate(
@@ -154,9 +157,6 @@ def _evaluate(
         outcomes = []
         for outcome in _score_all(plan, journal, options.jobs):
             outcomes.append(outcome)
-            if output and isinstance(outcome, Scored) and "bsseval" in options.scores.methods:
-                with writing(output):
-                    _write_track(output, outcome, options.scores)
             progress(outcome)
         scored = [one for one in outcomes if isinstance(one, Scored)]
         unscored = [one for one in outcomes if isinstance(one, Unscored)]
@@ -229,14 +229,17 @@ def _require_own(output: Path) -> None:
 
 
 def _begin(output: Path, plan: Plan) -> Journal:
-    """Remove what an earlier evaluation found, and begin a new one or go on with that."""
+    """Begin a new evaluation or go on with one; what an earlier one found stays until then."""
     journal = Journal(output / JOURNAL, plan.tasks)
-    plots = (path for kind in get_args(PlotFormat) for path in output.glob(f"by_*.{kind}"))
-    for path in (output / SCORES, *(output / TRACKS).glob("*.json"), *plots):
-        path.unlink(missing_ok=True)
-    _write_json(output / SUMMARY, {"format": _FORMAT, "finished": False})
+    _write_json(output / SUMMARY, {"format": _FORMAT, **read_summary(output), "finished": False})
     journal.begin()
     return journal
+
+
+def _remove_earlier(output: Path) -> None:
+    plots = (path for kind in get_args(PlotFormat) for path in output.glob(f"by_*.{kind}"))
+    for path in (*(output / TRACKS).glob("*.json"), *plots):
+        path.unlink(missing_ok=True)
 
 
 def _write_track(output: Path, track: Scored, options: ScoreOptions) -> None:
@@ -262,7 +265,10 @@ def _write(
     about: Mapping[str, object],
     scored: Sequence[Scored],
 ) -> None:
+    _remove_earlier(output)
     write_rows(output / SCORES, result.rows)
+    for one in scored if "bsseval" in options.scores.methods else ():
+        _write_track(output, one, options.scores)
     frames, silent = result.frames
     summary = {
         "format": _FORMAT,

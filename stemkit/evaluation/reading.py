@@ -80,7 +80,7 @@ def complete(stems: Stems) -> Stems:
     """Return stems with the accompaniment and the mix, where these can be made of them."""
     stems = dict(stems)
     if MIX not in stems:
-        parts = set(stems) - {ACCOMPANIMENT} if len(stems) > 2 else set(stems)
+        parts = _list_parts(set(stems))
         if len(parts) > 1:
             stems[MIX] = _add(stems, parts)
     for name, other in (("vocals", ACCOMPANIMENT), (ACCOMPANIMENT, "vocals")):
@@ -88,6 +88,14 @@ def complete(stems: Stems) -> Stems:
             rest = make_rest(stems, name)
             stems |= {} if rest is None else {other: rest}
     return stems
+
+
+def _list_parts(names: set[str]) -> set[str]:
+    """Return those stems that are all of a song, and no part of another: their sum is the mix."""
+    if names >= {"vocals", ACCOMPANIMENT}:
+        return {"vocals", ACCOMPANIMENT}
+    others = names - {ACCOMPANIMENT}
+    return others if ACCOMPANIMENT not in names or others >= _BAND else names - _BAND
 
 
 def make_rest(stems: Stems, name: str) -> Samples | None:

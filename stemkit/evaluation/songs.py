@@ -3,13 +3,13 @@
 import os
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePath
 
 from stemkit.audio.sniff import claims_audio
-from stemkit.tracks.find import Fault, find_tracks
+from stemkit.tracks.find import Fault, find_tracks, walk_folders
 from stemkit.tracks.names import ORIGINAL
 from stemkit.tracks.track import Track
 
@@ -25,6 +25,9 @@ _STEMS = (
     "vocals", "accompaniment", "drums", "bass", "other", "residual", "guitar", "piano", "speech",
     "music", "effects",
 )  # fmt: skip
+
+_COPIES = ("bwf", "* (Ardour)")
+"""The folders beside stems to which hand-offs copy them."""
 
 Key = tuple[str, ...]
 """A song's name: the folders below the one that was given, and its own."""
@@ -73,29 +76,39 @@ class _Found:
 def find_songs(folder: Path, *, with_musdb: bool = False) -> tuple[list[Song], list[Fault]]:
     """Return the songs below `folder`, and what can't be used and why.
 
-    Where `separate` left records, these say which file is what. Other audio files are known by
-    their names: `song/vocals.wav`, `song/1 vocals.wav`, `song (vocals).wav`, `vocals/song.wav`;
-    where no name of a stem is known, each file of a folder is a stem named as the file is. Files of
-    the names mixture, mix and original are the mix. `with_musdb` takes each `.stem.mp4` for a song
-    of MUSDB18. Hidden folders are left out, and a folder that is linked twice is taken once.
+    Where `separate` left records, these say which file is what, and no other file is of such a
+    song. Other audio files are known by their names: `song/vocals.wav`, `song/1 vocals.wav`,
+    `song (vocals).wav`, `vocals/song.wav`; where no name of a stem is known, each file of a folder
+    without recorded stems is a stem named as the file is. Files of the names mixture, mix and
+    original are the mix. `with_musdb` takes each `.stem.mp4` for a song of MUSDB18. Hidden folders
+    are left out, and a folder that is linked twice is taken once.
     """
     folder = Path(os.path.normpath(folder))  # as the paths of recorded stems are
-    songs, faults, taken = _find_recorded(folder)
-    found = _Found()
-    for path in walk_files(folder, taken):
+    recorded = _find_recorded(folder)
+    songs, found = recorded.songs, _Found(faults=recorded.faults)
+    keys = {song.key for song in songs}
+    for path in walk_files(folder, recorded.own):
+        if path in recorded.files:
+            continue
         place = path.relative_to(folder)
+        known = set() if recorded.shared.isdisjoint(path.parents) else keys
         if with_musdb and path.name.lower().endswith(MUSDB_SUFFIX):
             title = path.name[: -len(MUSDB_SUFFIX)]
             key = make_key([*place.parts[:-1], title]) or (title,)
-            for stream, part in enumerate(MUSDB_STREAMS):
+            for stream, part in enumerate(MUSDB_STREAMS) if key not in known else ():
                 found.add(key, part, Sound(path, stream))
         elif claims_audio(path):
-            found.add(*_read_name(place, folder), Sound(path))
+            key, name = _read_name(place, folder)
+            if key in known:
+                why = f"left out, since the record of {'/'.join(key)!r} doesn't name it"
+                found.faults.append((path, why))
+            elif path.parent not in recorded.shared or name in (*_STEMS, MIX):
+                found.add(key, name, Sound(path))
     for key, sounds in found.sounds.items():
         mix = sounds.pop(MIX, None)
         if sounds:
             songs.append(Song(key, sounds, mix))
-    return sorted(songs, key=lambda song: song.key), [*faults, *found.faults]
+    return sorted(songs, key=lambda song: song.key), found.faults
 
 
 def make_key(parts: Iterable[str]) -> Key:
@@ -104,18 +117,39 @@ def make_key(parts: Iterable[str]) -> Key:
     return tuple(part for part in plain if part.lower() not in _MIXES)
 
 
-def _find_recorded(folder: Path) -> tuple[list[Song], list[Fault], set[Path]]:
-    """Return the songs that have records, and the folders that these are in."""
-    songs: list[Song] = []
-    faults: list[Fault] = []
-    taken: set[Path] = set()
-    for track in find_tracks(folder, guess=False):
+@dataclass
+class _Recorded:
+    """The songs that have records, their files, and the folders of these.
+
+    All that is in `own` folders is of one song, or a copy; `shared` ones may have other songs too.
+    """
+
+    songs: list[Song] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    files: set[Path] = field(default_factory=set)
+    own: set[Path] = field(default_factory=set)
+    shared: set[Path] = field(default_factory=set)
+
+
+def _find_recorded(folder: Path) -> _Recorded:
+    found = _Recorded()
+    for track in find_tracks(folder, guess=False, follow_links=True):
         if not isinstance(track, Track):
-            faults.append(track)
+            found.faults.append(track)
         elif track.record is not None:
-            taken |= {stem.path.parent for stem in track.stems}
-            songs.append(_make_song(folder, track))
-    return songs, faults, taken
+            found.songs.append(_make_song(folder, track))
+            found.files |= {stem.path for stem in track.with_original}
+            folders = {stem.path.parent for stem in track.stems}
+            (found.own if _has_own_folder(track) else found.shared).update(folders)
+    found.own.update(*(place.glob(name) for place in found.shared for name in _COPIES))
+    return found
+
+
+def _has_own_folder(track: Track) -> bool:
+    """Return whether a track's files are named after their stems alone, and not after it."""
+    first = track.stems[0]
+    name, rest = _split_name(first.path.stem, (first.name,))
+    return name.lower() == first.name.lower() and not rest
 
 
 def _make_song(folder: Path, track: Track) -> Song:
@@ -130,20 +164,14 @@ def _make_song(folder: Path, track: Track) -> Song:
     return Song(key, stems, mix, make_key([*folders, PurePath(name).stem]))
 
 
-def walk_files(folder: Path, left_out: Collection[Path] = ()) -> Iterator[Path]:
+def walk_files(folder: Path, left_out: Set[Path] = frozenset()) -> Iterator[Path]:
     """Yield the files that aren't in or below folders that are left out or hidden.
 
     Links are followed; a folder that is linked twice, or in a circle, is taken once.
     """
-    seen = set()
-    for top, folders, names in os.walk(folder, followlinks=True):
-        place, real = Path(top), os.path.realpath(top)
-        if place in left_out or real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (place / name for name in sorted(names) if not name.startswith("."))
+    for place, names in walk_folders(folder, follow_links=True):
+        if left_out.isdisjoint((place, *place.parents)):
+            yield from (place / name for name in names if not name.startswith("."))
 
 
 @lru_cache
@@ -175,7 +203,7 @@ def _read_name(
     *folders, _ = path.parts
     name, rest = _split_name(path.stem, names)
     named = [at for at, part in enumerate(folders) if part.lower() in names]
-    if named and (rest or name.lower() not in names):
+    if named and name.lower() not in names:
         name, rest = folders.pop(named[-1]), path.stem  # a folder for each stem
     own_name = folder.resolve().name
     key = make_key([*folders, rest] if rest else folders or [own_name]) or (own_name,)

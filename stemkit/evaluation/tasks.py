@@ -183,7 +183,7 @@ def _score_song(task: Task) -> Scored:
 
 def _separate(model: ModelOptions, references: Audio) -> Audio:
     if MIX not in references.stems:
-        raise AudioError("it has one stem and no mix to separate; add a mixture.wav")
+        raise AudioError("it has no mix to separate, nor the stems of one; add a mixture.wav")
     made = separate_mix(model, references.stems[MIX], references.sample_rate)
     stems = {name: stem for name, stem in made.items() if name in references.stems}
     if not stems:

@@ -20,24 +20,25 @@ Fault = tuple[Path, str]
 """A file or folder that can't be used, and why, in a line."""
 
 
-def find_tracks(folder: Path, *, guess: bool = True) -> Iterator[Track | Fault]:
+def find_tracks(
+    folder: Path, *, guess: bool = True, follow_links: bool = False
+) -> Iterator[Track | Fault]:
     """Yield the tracks below `folder` by their folders' names, and what can't be used.
 
     Each record is a track. Where no stems of those are, and not below, two or more audio files of
     one length, rate and number of channels in a folder are the stems of a track, unless `guess` is
-    false; these come last. Hidden folders and links are not followed.
+    false; these come last. The folders are those of `walk_folders`.
     """
     shared = _read_shared(folder)
     taken: set[Path] = set()  # the folders that tracks are in
     seen: dict[tuple[Path, str], int] = {}
     stems: set[Path] = set()
     unknown: list[tuple[Path, list[str]]] = []
-    for top, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        place = Path(top)
+    for place, names in walk_folders(folder, follow_links=follow_links):
         if shared and place == folder:  # it was read above
             names.remove(RUN_RECORD)
-        found = list(_find_recorded(folder, place, sorted(names), shared.get(place, [])))
+        own = shared.get(place, [])
+        found = list(_find_recorded(folder, place, names, own, follow_links=follow_links))
         for track in found:
             if not isinstance(track, Track):
                 taken.add(place)
@@ -47,12 +48,28 @@ def find_tracks(folder: Path, *, guess: bool = True) -> Iterator[Track | Fault]:
                 taken |= {place, track.folder, *(stem.path.parent for stem in track.stems)}
                 yield _make_unique(track, seen)
         if not found:
-            unknown.append((place, sorted(names)))
+            unknown.append((place, names))
     for place, names in unknown if guess else ():
         if taken.isdisjoint((place, *place.parents)):
             found = list(_guess_track(place, names))
             taken |= {place} if found else set()
             yield from found
+
+
+def walk_folders(folder: Path, *, follow_links: bool) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder that isn't hidden and the names of what isn't a folder in it, sorted.
+
+    With `follow_links` linked ones too; a folder that is linked twice, or in a circle, comes once.
+    """
+    seen: set[str] = set()
+    for top, folders, names in os.walk(folder, followlinks=follow_links):
+        real = os.path.realpath(top) if follow_links else top
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield Path(top), sorted(names)
 
 
 def _make_unique(track: Track, seen: dict[tuple[Path, str], int]) -> Track:
@@ -81,7 +98,12 @@ def _read_shared(folder: Path) -> dict[Path, list[tuple[Path, TrackRecord]]]:
 
 
 def _find_recorded(
-    root: Path, folder: Path, names: list[str], shared: list[tuple[Path, TrackRecord]]
+    root: Path,
+    folder: Path,
+    names: list[str],
+    shared: list[tuple[Path, TrackRecord]],
+    *,
+    follow_links: bool,
 ) -> Iterator[Track | Fault]:
     records = list(shared)
     for name in names:
@@ -96,7 +118,7 @@ def _find_recorded(
             records.append((folder, record))
     files = {_plain(base / one.file) for base, record in records for one in record.stems}
     for base, record in records:
-        track = make_track(root, base, record, files)
+        track = make_track(root, base, record, files, follow_links=follow_links)
         yield track
         if isinstance(track, Track):
             present = {stem.path for stem in track.stems}
@@ -106,13 +128,20 @@ def _find_recorded(
 
 
 def make_track(
-    root: Path, base: Path, record: TrackRecord, taken: Collection[Path] = ()
+    root: Path,
+    base: Path,
+    record: TrackRecord,
+    taken: Collection[Path] = (),
+    *,
+    follow_links: bool = False,
 ) -> Track | Fault:
     """Return the track of a record whose files are relative to the folder `base`.
 
-    None of them may be outside of `root`, and the original is none of the files `taken`.
+    None of them may be outside of `root`, unless by a link with `follow_links`; the original is
+    none of the files `taken`.
     """
-    outside = [one.file for one in record.stems if not _is_inside(base / one.file, root)]
+    is_inside = _is_named_inside if follow_links else _is_inside
+    outside = [one.file for one in record.stems if not is_inside(base / one.file, root)]
     if outside:
         return base, f"the record of {record.name!r} names {outside[0]!r}, outside of {root}"
     present = [one for one in record.stems if (base / one.file).is_file()]
@@ -157,6 +186,10 @@ def _plain(path: Path) -> Path:
 
 def _is_inside(path: Path, root: Path) -> bool:
     return path.resolve().is_relative_to(root.resolve())
+
+
+def _is_named_inside(path: Path, root: Path) -> bool:
+    return _plain(path.absolute()).is_relative_to(_plain(root.absolute()))
 
 
 def _guess_track(folder: Path, names: list[str]) -> Iterator[Track]:

@@ -12,7 +12,7 @@ from stemkit.errors import CheckpointError, ModelError
 from stemkit.nn.checkpoints import load_checkpoint
 from stemkit.nn.config import NetworkConfig, is_own_format
 from stemkit.nn.resunet import ResUNet, known_share
-from stemkit.weights.cache import check_bytes, is_bundled, weights_path
+from stemkit.weights.cache import check_bytes, require_weights, weights_path
 from stemkit.weights.registry import ModelCard, list_checkpoint_cards, read_card
 from stemkit.weights.sources import as_path
 
@@ -131,9 +131,13 @@ def _load_part(card: ModelCard, asked: str) -> ResUNet:
 
 
 def _require_file(card: ModelCard, asked: str) -> Path:
-    path = weights_path(card)
+    path, weights = weights_path(card), require_weights(card)
     if not path.is_file():
-        remedy = "reinstall stemkit" if is_bundled(card) else f"run: stemkit models pull {asked}"
+        if weights.url is None and not weights.bundled:
+            raise ModelError(
+                f"model {card.name!r} has lost its file, {path}; remove its card and add it again"
+            )
+        remedy = "reinstall stemkit" if weights.bundled else f"run: stemkit models pull {asked}"
         raise ModelError(f"model {card.name!r} isn't installed; {remedy}")
     return path
 

@@ -14,6 +14,7 @@ from stemkit.evaluation import models
 from stemkit.evaluation.models import ModelOptions
 from stemkit.evaluation.tables import Row, write_rows
 from stemkit.evaluation.tasks import Plan, Scored, Unscored, run_plan
+from stemkit.weights.add import AddOptions, add_model
 from stemkit.weights.models import load_network
 from tests.evaluation.making import (
     RATE,
@@ -22,6 +23,7 @@ from tests.evaluation.making import (
     write_song,
     write_sound,
 )
+from tests.weights.shelf import save_small
 
 CLIP = Path(__file__).parents[2] / "examples" / "audio" / "word-war-vi.ogg"
 FAST = ("--metrics", "sdr,si-sdr", "--jobs", "1")
@@ -203,6 +205,34 @@ def test_models_are_all_asked_for_before_the_first_is_run(
     assert not folders[2].exists()
 
 
+def test_each_model_has_a_folder_of_its_own(
+    folders: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refs, _, out = folders
+    given = []
+    for seed, name in enumerate(("mine-1.0", "mine-1.1")):
+        save_small(tmp_path / f"{name}.safetensors", "vocals", seed=seed)
+        add_model(tmp_path / f"{name}.safetensors", AddOptions())
+        given.append(name)
+    for name in ("first/average", "second/average", "second/other.1"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        save_small(tmp_path / f"{name}.safetensors", "vocals")
+        given.append(str(tmp_path / f"{name}.safetensors"))
+    models = [part for name in given for part in ("--model", name)]
+    args = ["--references", str(refs), *models, "-o", str(out), "--metrics", "sdr", "--jobs", "1"]
+    assert run(["evaluate", *args, "-q"]) == 0
+    found = {
+        path.parent.name: json.loads(path.read_text())["model"]
+        for path in out.glob("*/summary.json")
+    }
+    assert found == dict(
+        zip(("mine-1.0", "mine-1.1", "first - average", "second - average", "other.1"), given,
+            strict=True)
+    )  # fmt: skip
+    assert run(["evaluate", "--compare", str(out), str(out / "mine-1.0")]) == 2
+    assert "choose one of those in it: first - average, mine-1.0," in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_model_that_was_done_when_the_next_was_stopped_is_not_run_again(
     folders: tuple[Path, Path, Path],
@@ -251,6 +281,12 @@ def test_two_evaluations_are_compared(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (tmp_path / "comparison" / "comparison.csv").is_file()
     assert run([*args, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["differences"][0]["better"] == 2
+    write_rows(tmp_path / "a" / "scores.csv", [Row("song 0", "vocals", {"SDR": 0.0, "SIR": 1.0})])
+    assert run([*args, "-q"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: song 1: only in {tmp_path / 'b'}; left out",
+        f"warning: the metric SIR: only in {tmp_path / 'a'}; left out",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -275,8 +311,8 @@ def test_two_evaluations_are_compared(tmp_path: Path, capsys: pytest.CaptureFixt
             "a hop of 0 s can't be; give 0.001 to 3600",
         ),
         (
-            ("--references", "refs", "--model", "a/x.pth", "--model", "b/x.pth", "-o", "out"),
-            "--model gives names twice",
+            ("--references", "refs", "--model", "a/x.pth", "--model", "a/x.pth", "-o", "out"),
+            "--model gives a/x.pth twice",
         ),
     ],
 )

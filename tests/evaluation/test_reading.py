@@ -28,6 +28,25 @@ def test_what_is_missing_is_made() -> None:
     assert complete({"vocals": other}).keys() == {"vocals"}
 
 
+def test_the_mix_has_nothing_twice_and_lacks_nothing() -> None:
+    vocals, drums, bass, other = (make_noise(seed) for seed in range(4))
+    band = drums + bass + other
+    both = {"vocals": vocals, "accompaniment": band}
+    for stems in (
+        both,
+        both | {"drums": drums},
+        both | {"drums": drums, "bass": bass, "other": other},
+        {"vocals": vocals, "drums": drums, "bass": bass, "other": other},
+    ):
+        np.testing.assert_allclose(complete(stems)[MIX], vocals + band, atol=1e-6)
+    speech = {"accompaniment": band, "speech": vocals}
+    np.testing.assert_allclose(complete(speech)[MIX], vocals + band, atol=1e-6)
+    parts = {"accompaniment": band, "drums": drums, "bass": bass}
+    assert complete(parts).keys() == parts.keys()
+    found = complete(parts | {"other": other})
+    np.testing.assert_allclose(found[MIX], band, atol=1e-6)
+
+
 @pytest.mark.parametrize("more", [-RATE // 2, -1, 0, 1, RATE // 2])
 def test_lengths_are_made_alike_as_museval_does(more: int) -> None:
     sound, notes = make_noise(0, RATE + more), list[str]()

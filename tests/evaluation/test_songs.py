@@ -1,5 +1,6 @@
 """Which file is which stem of which song, and which songs belong together."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from stemkit.evaluation.matching import match_songs
 from stemkit.evaluation.songs import MIX, Song, find_songs, make_key
+from stemkit.handoff.folder import hand_off_folder
 from tests.tracks.making import make_track
 
 LAYOUTS = (
@@ -23,6 +25,7 @@ LAYOUTS = (
     "{number} {stem} - {track}.wav",
     "{track}.stem/{stem}.wav",
     "{track}/mixture/{stem}.wav",
+    "Music/{track} ({stem}).wav",
 )
 
 
@@ -74,6 +77,43 @@ def test_records_say_what_names_do_not(tmp_path: Path) -> None:
     assert {sound.gain_db for sound in (*song.stems.values(), song.mix) if sound} == {-6.0}
     reference = Song(("test", "A - B"), {})
     assert match_songs([reference, Song(("other",), {})], [song]).pairs == [(reference, song)]
+
+
+def test_records_are_read_in_linked_folders(tmp_path: Path) -> None:
+    make_track(tmp_path / "made" / "song", frames=100)
+    path = tmp_path / "made" / "song" / "provenance.json"
+    path.write_text(path.read_text().replace('"gain_db": 0.0', '"gain_db": -6.0'))
+    (tmp_path / "ests").mkdir()
+    (tmp_path / "ests" / "take").symlink_to(tmp_path / "made" / "song")
+    (tmp_path / "ests" / "round").symlink_to(tmp_path / "ests")
+    (song,), faults = find_songs(tmp_path / "ests")
+    assert (song.key, faults) == (("take",), [])
+    assert {sound.gain_db for sound in (*song.stems.values(), song.mix) if sound} == {-6.0}
+
+
+def test_recorded_files_hide_no_other_song(tmp_path: Path) -> None:
+    """Songs and stems of any origin lie in one folder, with what was made of those with records."""
+    stems = ("vocals", "accompaniment", "original")
+    text = make_track(tmp_path / "t0", frames=100).folder.joinpath("provenance.json").read_text()
+    for stem in stems:
+        (tmp_path / "t0" / f"{stem}.wav").rename(tmp_path / f"t0 ({stem}).wav")
+        text = text.replace(f'"{stem}.wav"', f'"t0 ({stem}).wav"')
+    shutil.rmtree(tmp_path / "t0")
+    (tmp_path / "t0 (provenance).json").write_text(text)
+    assert len(list(hand_off_folder(tmp_path, ("ardour", "bwf")))) == 1
+    others = ("t1 (vocals).flac", "t1 (drums).wav", "album/t2/vocals.wav", "vocals/t3.wav")
+    for name in (*others, "t0.flac", "t1.flac", "t0 (drums).flac", "t0.stem.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    songs, faults = find_songs(tmp_path, with_musdb=True)
+    assert {song.title: set(song.stems) for song in songs} == {
+        "t0": {"vocals", "accompaniment"},
+        "t1": {"vocals", "drums"},
+        "album/t2": {"vocals"},
+        "t3": {"vocals"},
+    }
+    why = "left out, since the record of 't0' doesn't name it"
+    assert faults == [(tmp_path / "t0 (drums).flac", why)]
 
 
 def test_other_names_are_stems_of_their_folder(tmp_path: Path) -> None:

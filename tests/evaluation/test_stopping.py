@@ -1,6 +1,7 @@
 """An evaluation that was stopped goes on, with what would be scored the same."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,13 +75,31 @@ def test_what_was_stopped_is_not_compared(folder: Path) -> None:
     evaluate(folder, lambda _: None)
     assert compare_evaluations(out, out).differences
 
+
+@needs_ffmpeg
+def test_what_was_finished_stays_until_the_next_is(folder: Path) -> None:
+    out = folder / "out"
+    evaluate(folder, lambda _: None, EvaluationOptions(jobs=1))
+    before = {path: path.read_bytes() for path in list_results(out)}
+    assert {path.name for path in before} >= {"scores.csv", "by_stem.png", "one.json"}
+
     def stop(_: Scored | Unscored) -> None:
-        assert not (out / "scores.csv").exists()
-        assert not list(out.glob("by_*"))
         raise Stopped
 
-    with pytest.raises(Stopped):
-        evaluate(folder, stop)
+    for options in (EvaluationOptions(jobs=1), QUICK):
+        with pytest.raises(Stopped):
+            evaluate(folder, stop, options)
+        assert {path: path.read_bytes() for path in list_results(out)} == before
+        for place in (out, out / "scores.csv"):  # those aren't the scores of what was stopped
+            with pytest.raises(OptionError, match="isn't finished"):
+                compare_evaluations(place, place)
+    evaluate(folder, lambda _: None, replace(QUICK, plots="svg"))
+    assert {path.name for path in list_results(out)} == {"scores.csv", "by_stem.svg"}
+    assert compare_evaluations(out / "scores.csv", out).differences
+
+
+def list_results(out: Path) -> list[Path]:
+    return [*out.glob("scores.csv"), *out.glob("by_*"), *out.glob("test/*")]
 
 
 def test_plots_of_others_stay(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """Tables, their summary and the comparison of two."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,13 @@ from scipy.stats import bootstrap as scipy_bootstrap
 from scipy.stats import wilcoxon
 
 from stemkit.errors import OptionError
-from stemkit.evaluation.compare import _subtract, compare_evaluations, measure_difference
+from stemkit.evaluation.compare import (
+    _subtract,
+    compare_evaluations,
+    load_rows,
+    measure_difference,
+)
+from stemkit.evaluation.options import BSS_METRICS
 from stemkit.evaluation.summary import bootstrap, summarize
 from stemkit.evaluation.tables import Row, read_groups, read_rows, write_rows
 
@@ -79,6 +87,53 @@ def test_differences_are_paired(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(0.3, 1, 20)
     wanted = wilcoxon(values).pvalue
     assert measure_difference(values, "bass", "SDR").p_value == pytest.approx(wanted)
+
+
+def write_evaluation(folder: Path, rows: list[Row], **options: object) -> None:
+    write_rows(folder / "scores.csv", rows)
+    about = {"format": "stemkit evaluation", "finished": True, "options": options}
+    (folder / "summary.json").write_text(json.dumps(about))
+
+
+def test_what_two_evaluations_do_not_share_is_told(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    ours, theirs = [*make_rows(3), *make_rows(3, stem="bass")], make_rows(3)
+    theirs = [replace(row, scores={"SDR": row.scores["SDR"], "SIR": 1.0}) for row in theirs]
+    methods = ["bsseval", "sdr"]
+    write_evaluation(a, ours, methods=methods, window_seconds=1.0, hop_seconds=1.0)
+    write_evaluation(b, theirs, methods=methods, window_seconds=2.0, hop_seconds=1.0)
+    result = compare_evaluations(a / "scores.csv", b)
+    assert result.notes == [
+        f"window_seconds is 1.0 in {a / 'scores.csv'} and 2.0 in {b}; "
+        "BSS Eval's scores of these can't be compared",
+        f"the stem bass: only in {a / 'scores.csv'}; left out",
+        f"the metric uSDR: only in {a / 'scores.csv'}; left out",
+        f"the metric SIR: only in {b}; left out",
+    ]
+    assert [(one.stem, one.metric) for one in result.differences] == [("vocals", "SDR")]
+    write_evaluation(b, ours, methods=["sdr"], window_seconds=2.0)
+    assert not compare_evaluations(a, b).notes
+
+
+def test_several_evaluations_are_not_taken_for_one(tmp_path: Path) -> None:
+    for model in ("x", "y"):
+        write_evaluation(tmp_path / "out" / model, make_rows(2))
+        write_museval(tmp_path / "out" / model / "test" / "song.json")
+    with pytest.raises(OptionError, match=r"out is no evaluation; choose one of those in it: x, y"):
+        compare_evaluations(tmp_path / "out", tmp_path / "out" / "x")
+    assert compare_evaluations(tmp_path / "out" / "x", tmp_path / "out" / "y").differences
+    for part in ("train", "test"):
+        write_museval(tmp_path / "museval" / part / f"{part} song.json")
+    assert len(load_rows(tmp_path / "museval")) == 2
+    write_museval(tmp_path / "museval" / "train" / "test song.json")
+    with pytest.raises(OptionError, match=r"has the vocals of 'test song' twice; give one"):
+        load_rows(tmp_path / "museval")
+
+
+def write_museval(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = {"time": 0.0, "duration": 1.0, "metrics": dict.fromkeys(BSS_METRICS, 1.0)}
+    path.write_text(json.dumps({"targets": [{"name": "vocals", "frames": [frame]}]}))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from stemkit.tracks.find import find_tracks
@@ -111,6 +112,28 @@ def test_a_stem_that_is_gone_leaves_the_others(tmp_path: Path) -> None:
     assert isinstance(track, Track)
     assert [stem.name for stem in track.stems] == ["accompaniment"]
     assert fault == (lost, "isn't there any more, a stem of 'song'")
+
+
+def test_linked_folders_are_followed_where_that_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    for name in ("song", "thief"):
+        make_track(tmp_path / "elsewhere" / name, frames=100)
+        (root / name).symlink_to(tmp_path / "elsewhere" / name)
+    (root / "again").symlink_to(root)
+    record = tmp_path / "elsewhere" / "thief" / "provenance.json"
+    record.write_text(
+        record.read_text().replace('"vocals.wav"', '"../../elsewhere/song/vocals.wav"')
+    )
+    assert not find(root)
+    monkeypatch.chdir(root)
+    for folder in (root, Path()):
+        track, fault = find_tracks(folder, follow_links=True)
+        assert isinstance(track, Track)
+        assert (track.folder, track.original) == (folder / "song", folder / "song/original.wav")
+        assert "'../../elsewhere/song/vocals.wav', outside of" in str(fault)
 
 
 def test_a_pipe_among_stems_is_passed_by(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`load_network` gives the network of a name or a file, and never downloads."""
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -206,6 +207,18 @@ def test_bag_of_which_a_member_is_missing_says_how_to_pull_the_bag() -> None:
     put_published("mobilenet-subband-vocals")
     with pytest.raises(ModelError, match=r"run: stemkit models pull mobilenet-subband$"):
         load_network("mobilenet-subband")
+
+
+def test_added_model_that_lost_its_file_says_to_add_it_again(tmp_path: Path) -> None:
+    save_small(tmp_path / "m.safetensors", "vocals")
+    path = weights_path(add_model(tmp_path / "m.safetensors", AddOptions()))
+    path.unlink()
+    words = f"model 'm' has lost its file, {path}; remove its card and add it again"
+    with pytest.raises(ModelError, match=re.escape(words)):
+        load_network("m")
+    path.with_suffix(".toml").unlink()
+    add_model(tmp_path / "m.safetensors", AddOptions())
+    load_network("m")
 
 
 def test_unknown_name_is_an_error() -> None:
