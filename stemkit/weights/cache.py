@@ -106,3 +106,19 @@ def _read_noted_hash(note: Path) -> str | None:
         return None
     noted = re.match("[0-9a-f]{32}(?= )", text)
     return f"md5:{noted[0]}" if noted else None
+
+
+def require_file(card: ModelCard, asked: str) -> Path:
+    """Return where the weights of a card are.
+
+    Raises ModelError where they aren't; `asked` is the model that the user named.
+    """
+    path, weights = weights_path(card), require_weights(card)
+    if not path.is_file():
+        if weights.url is None and not weights.bundled:
+            raise ModelError(
+                f"model {card.name!r} has lost its file, {path}; remove its card and add it again"
+            )
+        remedy = "reinstall stemkit" if weights.bundled else f"run: stemkit models pull {asked}"
+        raise ModelError(f"model {card.name!r} isn't installed; {remedy}")
+    return path

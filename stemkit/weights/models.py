@@ -12,7 +12,7 @@ from stemkit.errors import CheckpointError, ModelError
 from stemkit.nn.checkpoints import load_checkpoint
 from stemkit.nn.config import NetworkConfig, is_own_format
 from stemkit.nn.resunet import ResUNet, known_share
-from stemkit.weights.cache import check_bytes, require_weights, weights_path
+from stemkit.weights.cache import check_bytes, require_file
 from stemkit.weights.registry import ModelCard, list_checkpoint_cards, read_card
 from stemkit.weights.sources import as_path
 
@@ -99,7 +99,7 @@ def load_card(card: ModelCard) -> ResUNet | Bag:
 def verify_model(card: ModelCard) -> None:
     """Raise ModelError unless each file of a model is here, undamaged, and loads strictly."""
     for part in list_checkpoint_cards(card):
-        _require_file(part, card.name)
+        require_file(part, card.name)
         check_bytes(part)
     load_card(card)
 
@@ -117,7 +117,7 @@ def load_file(path: Path) -> ResUNet:
 
 
 def _load_part(card: ModelCard, asked: str) -> ResUNet:
-    path = _require_file(card, asked)
+    path = require_file(card, asked)
     own_format = is_own_format(path)
     network = load_checkpoint(
         path, None if own_format else card.architecture, None if own_format else card.sources
@@ -128,18 +128,6 @@ def _load_part(card: ModelCard, asked: str) -> ResUNet:
             f"but its card says {', '.join(card.sources)}"
         )
     return network.eval()
-
-
-def _require_file(card: ModelCard, asked: str) -> Path:
-    path, weights = weights_path(card), require_weights(card)
-    if not path.is_file():
-        if weights.url is None and not weights.bundled:
-            raise ModelError(
-                f"model {card.name!r} has lost its file, {path}; remove its card and add it again"
-            )
-        remedy = "reinstall stemkit" if weights.bundled else f"run: stemkit models pull {asked}"
-        raise ModelError(f"model {card.name!r} isn't installed; {remedy}")
-    return path
 
 
 def _check_alike(first: NetworkConfig, other: NetworkConfig) -> None:

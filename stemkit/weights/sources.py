@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from stemkit.errors import ArgumentTypeError, ModelError
-from stemkit.weights.cache import hash_file, weights_path
+from stemkit.errors import ArgumentTypeError
+from stemkit.weights.cache import hash_file, require_file
 from stemkit.weights.registry import WEIGHTS_SUFFIXES, list_checkpoint_cards, read_card
 
 
@@ -50,9 +50,5 @@ def _list_weights(name_or_path: str | Path) -> list[Path]:
     path = as_path(name_or_path)
     if path is not None:
         return [path]
-    paths = [weights_path(part) for part in list_checkpoint_cards(read_card(str(name_or_path)))]
-    if not all(path.is_file() for path in paths):
-        raise ModelError(
-            f"model {name_or_path!r} isn't installed; run: stemkit models pull {name_or_path}"
-        )
-    return paths
+    card = read_card(str(name_or_path))
+    return [require_file(part, card.name) for part in list_checkpoint_cards(card)]
