@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from stemkit.batch.entries import RECORD_KEY, Entry
 from stemkit.batch.ledger import Ledger
 from stemkit.files import PARTIAL_PATTERN, remove_partials_in, remove_path
+from stemkit.storage.places import parse_place
 
 if TYPE_CHECKING:
     from stemkit.storage.places import Place
+
+_REVIEW = ".stemkit-review"  # marks the folder of a review, see `review.folder`
 
 
 def recover(ledger: Ledger, output: "Place") -> None:
@@ -24,6 +27,29 @@ def _list_files(entry: Entry) -> dict[str, str]:
     """Return the files of a job, its record among them if it has one."""
     record = {RECORD_KEY: entry.record_name} if entry.record_name else {}
     return entry.targets | record
+
+
+def forget_gone(ledger: Ledger) -> int:
+    """Forget the songs that aren't done and whose files aren't there any more; return how many.
+
+    Those of a store stay.
+    """
+    left = ledger.entries("failed", "interrupted", "pending")
+    gone = [entry.name for entry in left if _is_gone(parse_place(entry.source))]
+    ledger.forget(gone)
+    return len(gone)
+
+
+def _is_gone(source: "Place") -> bool:
+    if not isinstance(source, Path):
+        return False
+    try:
+        source.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):  # it may be there
+        return False
+    return False
 
 
 def remove_partials_of(targets: Iterable[dict[str, str]], output: "Place") -> None:
@@ -41,11 +67,15 @@ def remove_partials_of(targets: Iterable[dict[str, str]], output: "Place") -> No
 def remove_partials(output: "Place") -> Iterator[tuple[Path, int]]:
     """Remove every temporary file and folder below `output`, links not followed.
 
-    Yields each and its bytes. Only for a folder that no run writes to. A store has none.
+    Yields each and its bytes. Only for a folder that no run writes to. A store has none. A review
+    below, which may be being made, looks after itself.
     """
     if not isinstance(output, Path):
         return
     for top, folders, names in os.walk(output):
+        if _REVIEW in names:
+            folders.clear()
+            continue
         for name in (*folders, *names):
             if fnmatch(name, PARTIAL_PATTERN):
                 yield Path(top, name), remove_path(Path(top, name))

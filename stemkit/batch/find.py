@@ -247,7 +247,8 @@ def _look_at(path: Path, folder: Path, root_name: str) -> FoundFile | Fault:
         reason = getattr(error, "strerror", None) or str(error)
         return Fault(path, f"can't be read: {reason}")
     identity = (status.st_dev, status.st_ino)
-    return FoundFile(path, folder, root_name, status.st_size, status.st_mtime_ns, identity)
+    mtime_ns = status.st_mtime_ns % 2**63  # as `stat_place` tells it
+    return FoundFile(path, folder, root_name, status.st_size, mtime_ns, identity)
 
 
 def identify_inode(path: Path) -> tuple[int, int] | None:

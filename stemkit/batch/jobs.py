@@ -2,6 +2,7 @@
 
 import string
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
@@ -104,18 +105,18 @@ def name_jobs(audio: list[FoundFile], naming: Naming) -> list[Job | Fault]:
     Tracks that would share an output are told apart, by their extension ("song.mp3" and
     "song.wav" for two files called song) and then by the folder they were given in. Those whose
     paths differ in nothing but case or the form of accents are faults, for they would be one file
-    on many file systems, and so are others that share an output by chance. Raises PlanError where
-    the template lets them, where a name would lead outside the output folder, and where an output
-    would replace an input.
+    on many file systems, and so are others that share an output by chance, and those with an output
+    that a link leads outside the output folder. Raises PlanError where the template lets songs
+    share one or leads outside itself, and where an output would replace an input.
     """
     named = [
         one if isinstance(one, Fault) else _make_job(one, naming)
         for one in _tell_apart(audio, naming)
     ]
-    jobs = [job for job in named if isinstance(job, Job)]
-    check_targets(jobs, naming.output)
-    _refuse_overwriting_inputs(jobs, audio, naming)
-    return named
+    check_targets([job for job in named if isinstance(job, Job)], naming.output)
+    kept = keep_inside(named, naming.output)
+    _refuse_overwriting_inputs([job for job in kept if isinstance(job, Job)], audio, naming)
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,21 +228,28 @@ def _make_job(named: _Named, naming: Naming) -> Job:
 
 
 def check_targets(jobs: list[Job], output: "Place") -> None:
-    """Raise PlanError for an output that isn't below `output`, links on the way followed."""
+    """Raise PlanError for an output whose name isn't one below `output`."""
     for job in jobs:
         for name in (*job.target_names.values(), job.record_name):
             if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
                 raise PlanError(f"the output {output}/{name} would be outside {output}")
-    if isinstance(output, Path):
-        _refuse_links_outside(
-            [output / n for job in jobs for n in job.target_names.values()], output
-        )
 
 
-def _refuse_links_outside(targets: list[Path], output: Path) -> None:
+def keep_inside(jobs: Iterable[Job | Fault], output: "Place") -> list[Job | Fault]:
+    """Return the jobs, faults instead of those with an output that links lead outside `output`."""
+    if not isinstance(output, Path):
+        return [*jobs]
     root = output.resolve()
     inside: set[Path] = set()
-    for target in targets:
+    return [
+        job if isinstance(job, Fault) else _find_link_outside(job, output, root, inside) or job
+        for job in jobs
+    ]
+
+
+def _find_link_outside(job: Job, output: Path, root: Path, inside: set[Path]) -> Fault | None:
+    """Return what is wrong where an output is outside; `inside` gets the folders that aren't."""
+    for target in (output / name for name in job.target_names.values()):
         try:
             if target.parent in inside and not target.is_symlink():
                 continue
@@ -249,8 +257,13 @@ def _refuse_links_outside(targets: list[Path], output: Path) -> None:
         except OSError:  # a name that is too long: its own job will tell
             continue
         if not is_inside:
-            raise PlanError(f"the output {target} would be outside {output}")
+            return Fault(
+                job.source,
+                f"a link leads the output {target} outside {output}; "
+                "put a folder in its place, or choose another --output",
+            )
         inside.add(target.parent)
+    return None
 
 
 def _list_originals(job: Job, naming: Naming) -> list[Path]:

@@ -106,6 +106,11 @@ class Ledger:
         rows = self._ask("SELECT size_bytes, sha256 FROM files WHERE path = ?", path)
         return next(((size, sha256) for size, sha256 in rows), None)
 
+    def find_writer(self, path: str) -> Entry | None:
+        """Return the row of the last job that has this file among its targets, if any."""
+        rows = self._select("WHERE instr(targets, ?) ORDER BY changed DESC", json.dumps(path))
+        return next((entry for entry in rows if path in entry.targets.values()), None)
+
     def entries(self, *statuses: Status) -> Iterator[Entry]:
         """Yield the rows of these statuses, or all, in the order of their names."""
         marks = ", ".join("?" * len(statuses))
@@ -209,6 +214,11 @@ class Ledger:
         )]  # fmt: skip
         yield from filter(None, map(self.find_record, names))
 
+    @property
+    def has_kept_records(self) -> bool:
+        """Whether a record was ever kept here."""
+        return bool(self._ask("SELECT 1 FROM records LIMIT 1"))
+
     def find_record(self, name: str) -> str:
         """Return the record of a job, empty where none is kept here."""
         found = self._ask("SELECT record FROM records WHERE name = ?", name)
@@ -224,8 +234,17 @@ class Ledger:
     def interrupt_running(self) -> list[Entry]:
         """Note that what a killed run was doing isn't done any more; return those jobs."""
         left = list(self.entries("running"))
-        self._ask("UPDATE jobs SET status = 'interrupted' WHERE status = 'running'")
+        with self._change():
+            self._ask("UPDATE jobs SET status = 'interrupted' WHERE status = 'running'")
+            for path in (path for entry in left for path in entry.targets.values()):
+                self._ask("DELETE FROM files WHERE path = ?", path)  # it may have been replaced
         return left
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Know nothing of these jobs any more; what is known of their outputs stays."""
+        with self._change():
+            for name in names:
+                self._ask("DELETE FROM jobs WHERE name = ?", name)
 
     def _finish_done(self, done: Done) -> None:
         names = done.job.target_names
@@ -248,6 +267,8 @@ class Ledger:
                 self._ask(
                     "INSERT OR REPLACE INTO records VALUES (?, ?)", done.job.name, done.record
                 )
+            else:  # the one that was kept is of other outputs
+                self._ask("UPDATE records SET record = '' WHERE name = ?", done.job.name)
 
     def _note_file(self, path: str, size_bytes: int, sha256: str) -> None:
         self._ask("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", path, size_bytes, sha256)
@@ -308,7 +329,7 @@ class Ledger:
         except (sqlite3.OperationalError, OSError) as error:  # no room, no permission
             room = "" if _has_room(self.path.parent) else "; the disk is full"
             raise LedgerError(f"the ledger {self.path} can't be used: {error}{room}") from error
-        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+        except (sqlite3.DatabaseError, ValueError, TypeError, OverflowError) as error:
             fault = " ".join(str(error).split())
             raise LedgerError(
                 f"the ledger {self.path} is damaged ({fault}); move it away to begin a new one, "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stemkit.batch.entries import Entry
 from stemkit.batch.find import Fault, Findings, FoundFile, identify_inode
-from stemkit.batch.jobs import Job, Reason
+from stemkit.batch.jobs import Job, Reason, keep_inside
 from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, SourceState, Written
 from stemkit.batch.settings import Settings, name_differences
@@ -77,7 +77,7 @@ def plan_run(
         if isinstance(job, Fault):
             faults.append(job)
             continue
-        entry = ledger.find(job.name) if ledger and not overwrite else None
+        entry = _find_entry(job, ledger) if ledger and not overwrite else None
         match "overwrite" if overwrite else _judge(job, file, fingerprint, ledger, entry, listing):
             case str() as reason if not overwrite and (
                 fault := _find_obstacle(job, reason, ledger, listing)
@@ -108,6 +108,21 @@ def plan_run(
     )
 
 
+def plan_left(jobs: Sequence[Job], songs: int, output: "Place", ledger: Ledger) -> Plan:
+    """Return what is to be done of jobs that the ledger knows as left, each with its reason."""
+    listing = Listing(output)
+    left: list[Job] = []
+    faults: list[Fault] = []
+    for job in keep_inside(jobs, output):
+        if isinstance(job, Fault):
+            faults.append(job)
+        elif fault := _find_obstacle(job, job.reason, ledger, listing):
+            faults.append(fault)
+        else:
+            left.append(job)
+    return Plan(tuple(left), songs, faults=tuple(faults))
+
+
 def _judge(
     job: Job,
     file: FoundFile,
@@ -118,10 +133,18 @@ def _judge(
 ) -> Reason | Fault | None:
     """Return why a job is to be done, None if it is done, or what is wrong with it.
 
-    `entry` is its row in the ledger, if it has one.
+    `entry` is its row in the ledger, or that of the job which wrote one of its outputs.
     """
     if entry is None:
-        return None if _has_outputs(job, listing) else "missing"
+        is_known = ledger is not None and any(map(ledger.find_file, job.target_names.values()))
+        return ("settings" if is_known else None) if _has_outputs(job, listing) else "missing"
+    is_there = entry.status == "done" or any(map(listing.size_of, job.targets.values()))
+    if is_there and entry.source != name_place(job.source) and _is_another_song(entry, file):
+        return Fault(
+            file.path,
+            f"{(job.output / job.name).parent} holds the stems of {entry.source}; "
+            f"choose another --output or --name-template, or --overwrite them",
+        )
     match entry.status:
         case "pending":
             return "missing"
@@ -129,17 +152,27 @@ def _judge(
             return "interrupted"
         case "failed":
             return "failed"
-    if entry.source != name_place(job.source) and _is_another_song(entry, file):
-        return Fault(
-            file.path,
-            f"{(job.output / job.name).parent} holds the stems of {entry.source}; "
-            f"choose another --output or --name-template, or --overwrite them",
-        )
-    if entry.fingerprint != fingerprint:
+    if entry.fingerprint != fingerprint or (ledger and _was_replaced(entry, ledger)):
         return "settings"
     if _has_changed(entry, file, ledger):
         return "changed"
     return None if _has_outputs(job, listing) else "missing"
+
+
+def _find_entry(job: Job, ledger: Ledger) -> Entry | None:
+    """Return the row of a job, or else that of another job which wrote one of its outputs."""
+    if entry := ledger.find(job.name):
+        return entry
+    known = (name for name in job.target_names.values() if ledger.find_file(name))
+    return next(filter(None, map(ledger.find_writer, known)), None)
+
+
+def _was_replaced(entry: Entry, ledger: Ledger) -> bool:
+    """Return whether another job wrote one of the outputs of a job that is done since."""
+    return any(
+        ledger.find_file(output.path) != (output.size_bytes, output.sha256)
+        for output in entry.outputs
+    )
 
 
 def _find_obstacle(
@@ -147,12 +180,14 @@ def _find_obstacle(
 ) -> Fault | None:
     """Return what is wrong where a job would replace what stemkit didn't write, or not like that.
 
-    What an interrupted job left is taken to be its own.
+    What an interrupted job left is taken to be its own where nothing is known of it.
     """
-    for name in job.target_names.values() if reason != "interrupted" else ():
+    for name in job.target_names.values():
         target = job.output / name
         size = listing.size_of(target)
         if not size or _is_as_written(name, target, size, ledger):
+            continue
+        if reason == "interrupted" and ledger and ledger.find_file(name) is None:
             continue
         return Fault(
             job.source, f"{target} isn't what stemkit wrote; move it away, or use --overwrite"
@@ -276,6 +311,8 @@ def _find_done(
     """Return what was done to the same content before, if its outputs are there."""
     for entry in finished:
         if entry.state is None or entry.state.sha256 != content:
+            continue
+        if ledger and _was_replaced(entry, ledger):
             continue
         source = parse_place(entry.source)
         before = Job(source, job.output, entry.targets, record_name=entry.record_name)

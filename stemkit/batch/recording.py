@@ -129,15 +129,32 @@ def describe_program(treatment: Treatment) -> str:
     return name_program(__version__, model, preset)
 
 
-def write_record(path: Path, record: TrackRecord) -> None:
-    """Write the record of a track to a file of its own.
+def write_record(path: Path, record: TrackRecord) -> list[str]:
+    """Write the record of a track to a file of its own; return what to warn of, a line each.
 
     Raises EncodeError where that can't be written, or is there and no record.
     """
     require_record(path, TrackRecord)
+    forgotten = ", ".join(_list_forgotten(path, record))
     text = record.model_dump_json(indent=1)
     with writing(path, EncodeError):
         replace_content(path, (text + "\n").encode())
+    if not forgotten:
+        return []
+    fault = f"its record replaces that of {forgotten}, whose files stay"
+    return [f"{fault}; give them a folder of their own"]
+
+
+def _list_forgotten(path: Path, record: TrackRecord) -> list[str]:
+    """Return the stems of the record that is at `path`, if any, whose files `record` leaves out."""
+    try:
+        before = read_record(path) if path.is_file() else None
+    except RecordError:  # damaged, or of another stemkit
+        return []
+    kept = {name for one in record.stems for name in (one.stem, one.file)}
+    stems = before.stems if isinstance(before, TrackRecord) else []
+    left = (one for one in stems if kept.isdisjoint((one.stem, one.file)))
+    return [one.stem for one in left if (path.parent / one.file).is_file()]
 
 
 def require_record(path: Path, kind: type[TrackRecord | RunRecord]) -> None:
@@ -180,18 +197,19 @@ def find_record(done: Done, ledger: Ledger) -> TrackRecord | None:
 def publish_run_record(ledger: Ledger, output: "Place") -> None:
     """Write the records that the ledger keeps, if any, to the one file of the output folder.
 
-    Raises EncodeError where it can't be written.
+    Where it has kept some and keeps none any more, the file is emptied. Raises EncodeError where it
+    can't be written.
     """
-    records = ledger.records()
-    first = next(records, None)
-    if first is None:
+    if next(ledger.records(), None) is None and not (
+        ledger.has_kept_records and _holds_run_record(output)
+    ):
         return
     check_run_record(output)
     with (
         published({"run": output / RUN_RECORD}) as files,
         writing(output / RUN_RECORD, EncodeError),
     ):
-        replace_file(files["run"], lambda temporary: _write_run(temporary, first, records))
+        replace_file(files["run"], lambda temporary: _write_run(temporary, ledger.records()))
 
 
 def check_run_record(output: "Place") -> None:
@@ -200,12 +218,22 @@ def check_run_record(output: "Place") -> None:
         require_record(output / RUN_RECORD, RunRecord)
 
 
-def _write_run(path: Path, first: str, rest: Iterator[str]) -> None:
+def _holds_run_record(output: "Place") -> bool:
+    """Return whether a folder's one file of all records is there; of a store it isn't known."""
+    if not isinstance(output, Path):
+        return True
+    try:
+        return isinstance(read_record(output / RUN_RECORD), RunRecord)
+    except RecordError:
+        return False
+
+
+def _write_run(path: Path, records: Iterator[str]) -> None:
     head, tail = RunRecord(tracks=[]).model_dump_json().split("[]")
     with path.open("w", encoding="utf-8") as file:
-        file.write(f"{head}[\n{first}")
-        for record in rest:
-            file.write(f",\n{record}")
+        file.write(f"{head}[")
+        for number, record in enumerate(records):
+            file.write(f"{',' if number else ''}\n{record}")
         file.write(f"\n]{tail}\n")
 
 

@@ -17,7 +17,7 @@ from stemkit.batch.find import Fault, Findings
 from stemkit.batch.jobs import Job, Naming, Reason, check_targets, name_jobs
 from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress, Tell
-from stemkit.batch.plan import Plan, plan_run
+from stemkit.batch.plan import Plan, plan_left, plan_run
 from stemkit.batch.recording import check_run_record, find_record, publish_run_record
 from stemkit.batch.settings import Settings, describe_treatment, restore_treatment
 from stemkit.batch.treatment import Treatment
@@ -134,15 +134,15 @@ def run_left(
             left.setdefault(entry.fingerprint, []).append(job)
         songs = sum(ledger.count().values())
         for fingerprint, jobs in left.items():
-            plan = Plan(tuple(jobs), songs)
-            announce(plan)
+            plan = plan_left(jobs, songs, output, ledger)
+            yield from announce_plan(plan, output, announce)
             try:
                 check_targets(jobs, output)
                 known = ledger.find_settings(fingerprint)
                 treatment = restore_treatment(known, allow_plugins=allow_plugins)
                 settings = describe_treatment(treatment)
             except StemkitError as error:  # of these jobs alone
-                yield from (Failed(job, str(error)) for job in jobs)
+                yield from (Failed(job, str(error)) for job in plan.jobs)
                 continue
             ledger.note_settings(settings)
             yield from _Run(treatment, crew, ledger, settings).carry_out(plan)

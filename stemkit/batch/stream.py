@@ -38,7 +38,7 @@ def treat_stream(source: BinaryIO, sink: BinaryIO, naming: Naming, treatment: Tr
             shutil.copyfileobj(source, file)
         (stem,) = naming.stems
         job = Job(song, folder, {stem: f"{stem}{naming.extension}"})
-        outcome = treat_job(Work(treatment, CancelToken()), job)
+        outcome = treat_job(Work(treatment, CancelToken(), from_stream=True), job)
         if isinstance(outcome, Done):
             with job.targets[stem].open("rb") as file:
                 shutil.copyfileobj(file, sink)

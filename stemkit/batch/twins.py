@@ -54,12 +54,12 @@ def describe_twin(done: Done, record: TrackRecord | None, treatment: Treatment) 
         if treatment.provenance == "run":
             return replace(done, record=own.model_dump_json())
         with published({"record": job.record}) as files:
-            write_record(files["record"], own)
+            warnings = write_record(files["record"], own)
     except (OSError, StemkitError) as error:
         return Failed(job, str(error), written=done.outputs)
     if isinstance(job.source, Path):
-        return replace(done, warnings=tuple(hand_off_job(job, job.source, own, treatment)))
-    return done
+        warnings += hand_off_job(job, job.source, own, treatment)
+    return replace(done, warnings=tuple(warnings))
 
 
 def _refuse_folders(targets: "Iterable[Place]") -> None:

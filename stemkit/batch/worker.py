@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,8 @@ class Work:
     """What a worker is to know besides the job. Without `tell` it is plain data that travels.
 
     `workers` is how many jobs this process treats at once, and `shares_memory` that other processes
-    of its machine may do so too. Without `settings` no records are made.
+    of its machine may do so too. Without `settings` no records are made. `from_stream` is whether
+    the song's file has a name that says nothing of it.
     """
 
     treatment: Treatment
@@ -65,6 +66,7 @@ class Work:
     tell: Tell | None = None
     settings: Settings | None = None
     shares_memory: bool = False
+    from_stream: bool = False
 
 
 def treat_job(work: Work, job: Job) -> Outcome:
@@ -130,7 +132,7 @@ def _treat(work: Work, job: Job, studio: Studio, began: float, settled: list[Wri
                 job, state, heard, every, channels, work.treatment, work.settings, warnings
             )
             if record_path is not None:
-                write_record(record_path, record)
+                warnings += write_record(record_path, record)
             warnings += hand_off_job(job, source, record, work.treatment)
     kept = record.model_dump_json() if record and work.treatment.provenance == "run" else ""
     return Done(
@@ -162,6 +164,8 @@ def _label(work: Work, job: Job, metadata: Metadata) -> dict[str, Metadata]:
     if not work.treatment.keep_tags:
         return {}
     program = describe_program(work.treatment)
+    if work.from_stream and not metadata.tags.title:
+        return dict.fromkeys(job.target_names, replace(metadata, encoded_by=program))
     return {
         stem: metadata.for_stem(stem, readable_name(job.source.stem), program)
         for stem in job.target_names

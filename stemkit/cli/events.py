@@ -38,6 +38,15 @@ class SkippedEvent:
 
 
 @dataclass(frozen=True)
+class WarningEvent:
+    """A file that isn't as it should be, and what that means; the run goes on."""
+
+    path: str
+    warning: str
+    event: Literal["warning"] = "warning"
+
+
+@dataclass(frozen=True)
 class StartedEvent:
     """A song that a worker took up, or with other backends than threading was handed out to one."""
 
@@ -115,5 +124,12 @@ class SummaryEvent(Summary):
 
 
 Event = (
-    PlanEvent | SkippedEvent | StartedEvent | ProgressEvent | DoneEvent | FailedEvent | SummaryEvent
+    PlanEvent
+    | SkippedEvent
+    | WarningEvent
+    | StartedEvent
+    | ProgressEvent
+    | DoneEvent
+    | FailedEvent
+    | SummaryEvent
 )

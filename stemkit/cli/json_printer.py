@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stemkit.cli import events
+from stemkit.cli.lines import ALTERED
 
 if TYPE_CHECKING:
     from stemkit.batch.jobs import Job
@@ -30,6 +31,8 @@ class JsonPrinter:
             _print(events.SkippedEvent(str(path), "done"))
         for path in plan.not_audio:
             _print(events.SkippedEvent(str(path), "not audio"))
+        for path in plan.altered:
+            _print(events.WarningEvent(str(path), ALTERED))
 
     def progress(self, progress: "Progress") -> None:
         source, now = str(progress.job.source), time.monotonic()

@@ -22,6 +22,8 @@ REASONS = {
     "overwrite": "to be overwritten",
 }
 
+ALTERED = "not as long as written; left as is, --overwrite makes all anew"
+
 
 class LinePrinter:
     """Plain lines: results on stdout, errors on stderr."""
@@ -39,8 +41,7 @@ class LinePrinter:
         if plan.altered:
             first, *others = plan.altered
             which = f"{first} and {len(others)} more" if others else f"{first}"
-            fault = "not as long as written; left as is, --overwrite makes all anew"
-            click.echo(printable(f"warning: {which}: {fault}"), err=True)
+            click.echo(printable(f"warning: {which}: {ALTERED}"), err=True)
         if not self._verbose:
             return
         for path in plan.not_audio:
@@ -59,7 +60,7 @@ class LinePrinter:
         self._say(f"{outcome.job.source} -> {folder} ({how})")
         for warning in outcome.warnings:
             click.echo(printable(f"warning: {outcome.job.source}: {warning}"), err=True)
-        for line in _describe_levels(outcome.outputs):
+        for line in describe_levels(outcome.outputs):
             self._say(f"  {line}")
         if self._verbose:
             for output in outcome.outputs:
@@ -91,7 +92,7 @@ def _describe_output(output: "Written") -> str:
     return f"{output.path} ({output.frames} frames, peak {output.peak:.3f})"
 
 
-def _describe_levels(outputs: "tuple[Written, ...]") -> Iterator[str]:
+def describe_levels(outputs: "tuple[Written, ...]") -> Iterator[str]:
     """Yield what was done to the level of a song's outputs, nothing where nothing was."""
     levelled = [output for output in outputs if output.is_levelled]
     for gain_db in {output.gain_db or 0 for output in outputs if output not in levelled} - {0}:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stemkit.cli.lines import describe_levels, printable
 from stemkit.cli.report import ALL_DONE, SOME_FAILED
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def carry_through_pipe(
     inputs: "tuple[Place, ...]", naming: "Naming", treatment: "Treatment", run: "RunOptions"
 ) -> int:
     """Treat what comes on stdin, and return the exit code."""
-    from stemkit.batch.outcomes import Failed
+    from stemkit.batch.outcomes import Done, Failed
     from stemkit.batch.stream import check_pipe, treat_stream
 
     if inputs != (Path("-"),) or run.output != Path("-"):
@@ -33,6 +34,11 @@ def carry_through_pipe(
     if sys.stdin is None or sys.stdout is None:
         raise click.UsageError("stdin or stdout is closed")
     outcome = treat_stream(sys.stdin.buffer, sys.stdout.buffer, naming, treatment)
+    if isinstance(outcome, Done):
+        for warning in outcome.warnings:
+            click.echo(printable(f"warning: stdin: {warning}"), err=True)
+        for line in describe_levels(outcome.outputs) if not run.quiet else ():
+            click.echo(printable(line), err=True)
     if not isinstance(outcome, Failed):
         return ALL_DONE
     click.echo(f"error: stdin: {outcome.error}", err=True)

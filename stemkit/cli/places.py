@@ -53,7 +53,7 @@ def read_place(text: str) -> "Place":
 
     Raises OptionError.
     """
-    if "://" not in text:
+    if text and "://" not in text:
         return Path(text)
     from stemkit.storage.places import parse_place
 

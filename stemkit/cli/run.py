@@ -272,6 +272,8 @@ def _read_list(name: str) -> "Iterator[Place | Fault]":
             data = file.read()
     except OSError as error:
         raise click.UsageError(f"can't read the list {name}: {error.strerror}") from error
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell's > writes it
+        data = data.decode("utf-16", "replace").encode()
     data = data.removeprefix(codecs.BOM_UTF8)
     separator = b"\0" if b"\0" in data else b"\n"
     for line in data.split(separator):

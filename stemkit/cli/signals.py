@@ -2,9 +2,10 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,10 @@ def cancel_on_signals(cancel: "CancelToken") -> Iterator[None]:
         if arrived:
             os._exit(130)
         arrived.append(number)
-        os.write(2, b"stopping; what is in flight is dropped. Once more stops at once.\n")
         cancel.cancel()
+        if sys.stderr is not None:  # else 2 may be any file by now
+            with suppress(OSError):
+                os.write(2, b"stopping; what is in flight is dropped. Once more stops at once.\n")
 
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -17,7 +17,8 @@ class StoredFile:
     """A file and what tells its content from that of another time.
 
     Of a store, `mtime_ns` is a whole second, since a listing and a single answer may differ below
-    it. `etag` is the store's own name of the content, or this machine's of the file.
+    it; of this machine it begins anew in the year 2262, for SQLite holds no greater number. `etag`
+    is the store's own name of the content, or this machine's of the file.
     """
 
     place: Place
@@ -73,7 +74,7 @@ def stat_place(place: Place) -> StoredFile:
         except OSError as error:
             raise PlanError(f"can't read {place}: {error.strerror}") from error
         etag = f"{status.st_dev}-{status.st_ino}"
-        return StoredFile(place, status.st_size, status.st_mtime_ns, etag)
+        return StoredFile(place, status.st_size, status.st_mtime_ns % 2**63, etag)
     with explain_failures(place, PlanError, f"can't read {place}"):
         return _as_stored(place, connect(place).info(place.path))
 

@@ -163,13 +163,17 @@ def test_no_template_leads_outside(tmp_path: Path, template: str) -> None:
         plan_jobs([song], name(tmp_path / "out", template))
 
 
-def test_no_link_in_the_output_leads_outside(tmp_path: Path) -> None:
+def test_a_song_that_a_link_in_the_output_leads_outside_fails_alone(tmp_path: Path) -> None:
     song = write_song(tmp_path / "in" / "song.wav")
+    other = write_song(tmp_path / "in" / "other.wav")
     (tmp_path / "out").mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "out" / "song").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(PlanError, match="outside"):
-        plan_jobs([song], name(tmp_path / "out"))
+    (tmp_path / "out" / "song").symlink_to(tmp_path / "in")  # whose files aren't in danger
+    write_song(tmp_path / "in" / "vocals.wav")
+    for overwrite in (False, True):
+        plan = plan_jobs([song, other], name(tmp_path / "out"), overwrite=overwrite)
+        assert [job.source for job in plan.jobs] == [other]
+        assert [fault.path for fault in plan.faults] == [song]
+        assert f"leads the output {tmp_path / 'out' / 'song'}" in plan.faults[0].error
 
 
 @pytest.mark.parametrize("odd", ["...wav", ".. .wav", "{stem}.wav", "%s.wav", "a\nb.wav", "-o.wav"])

@@ -17,7 +17,7 @@ from stemkit.audio.encode import write_encoded
 from stemkit.batch.api import separate_files
 from stemkit.batch.cancel import CancelToken
 from stemkit.batch.cleaning import recover
-from stemkit.batch.driving import open_known
+from stemkit.batch.driving import drive, open_known
 from stemkit.batch.jobs import Job
 from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress
@@ -26,6 +26,7 @@ from stemkit.errors import ArgumentTypeError, EncodeError, LedgerError, OptionEr
 from stemkit.separation.options import EngineOptions
 from stemkit.spreading.spread import Backend, Spreading
 from stemkit.storage import transfer
+from stemkit.tracks.record import RunRecord, read_record
 from tests.audio.audiofiles import noise, write_with_ffmpeg
 from tests.batch.libraries import name_done, name_failed, read_tree, save_tiny, write_song
 
@@ -142,6 +143,19 @@ def test_another_song_of_the_same_name_does_not_replace_the_first(
     before = read_tree(library.out)
     other = write_song(tmp_path / "other" / "1.wav", seed=50)
     (failed,) = stemkit.separate_files(other, library.out, model=library.model)
+    assert isinstance(failed, Failed)
+    assert f"holds the stems of {library.songs / '1.wav'}" in failed.error
+    assert read_tree(library.out) == before
+
+
+@pytest.mark.parametrize("stems", [["accompaniment"], ["residual", "accompaniment"]])
+def test_nor_do_other_stems_of_another_song(
+    stems: list[str], library: Library, tmp_path: Path
+) -> None:
+    library.run()
+    before = read_tree(library.out)
+    other = write_song(tmp_path / "other" / "1.wav", seed=50)
+    (failed,) = separate_files(other, library.out, model=library.model, stems=stems)
     assert isinstance(failed, Failed)
     assert f"holds the stems of {library.songs / '1.wav'}" in failed.error
     assert read_tree(library.out) == before
@@ -416,6 +430,165 @@ def test_outputs_that_were_edited_are_not_replaced(library: Library) -> None:
     assert name_failed(outcomes) == ["1.wav"]
     assert name_done(outcomes) == ["0.wav", "2.wav"]
     assert edited.read_bytes() == before
+
+
+@pytest.mark.parametrize("how", ["separate", "retry"])
+@pytest.mark.parametrize("became", ["failed", "interrupted"])
+def test_edits_between_two_tries_are_not_replaced(
+    became: str, how: str, library: Library, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The song was done, was to be done with other settings, and wasn't; then it was edited."""
+    from stemkit.cli.main import run
+
+    library.run()
+    song, deeper = library.songs / "1.wav", OutputOptions(bit_depth="16")
+    whole, cancel = song.read_bytes(), CancelToken()
+
+    def spoil(progress: Progress) -> None:
+        if progress.job.source == song and became == "interrupted":
+            cancel.cancel()
+
+    if became == "failed":
+        song.write_bytes(whole[:20])
+    one_by_one = Spreading(workers=1)
+    library.run(output_options=deeper, progress=spoil, cancel=cancel, spreading=one_by_one)
+    song.write_bytes(whole)
+    with open_known(library.out) as ledger:
+        assert [entry.source for entry in ledger.entries(became)] == [str(song)]  # type: ignore[arg-type]
+    edited = library.out / "1" / "vocals.wav"
+    edited.write_text("edited")
+    if how == "separate":
+        assert name_failed(library.run(output_options=deeper)) == ["1.wav"]
+    else:
+        assert run(["retry", str(library.out), "-q"]) == 1
+        assert f"{edited} isn't what stemkit wrote" in capsys.readouterr().err
+    assert edited.read_text() == "edited"
+    edited.unlink()
+    assert "1.wav" in name_done(library.run(output_options=deeper))
+
+
+def test_what_a_killed_run_wrote_and_did_not_record_is_replaced(library: Library) -> None:
+    job = Job(library.songs / "1.wav", library.out, {"vocals": "1/vocals.wav"})
+    with drive(library.out) as ledger:
+        ledger.begin(job, "f")
+    write_song(library.out / "1" / "vocals.wav")
+    assert library.reasons()["1.wav"] == "interrupted"
+    assert library.reasons() == {}
+
+
+def test_what_a_killed_run_replaced_and_did_not_record_is_its_own(library: Library) -> None:
+    """It was done, and was being done with other settings."""
+    library.run()
+    job = Job(library.songs / "1.wav", library.out, {"vocals": "1/vocals.wav"})
+    with drive(library.out) as ledger:
+        ledger.begin(job, "f")
+    write_song(library.out / "1" / "vocals.wav", seed=9)
+    assert library.reasons()["1.wav"] == "interrupted"
+    assert library.reasons() == {}
+
+
+def test_another_song_replaces_nothing_once_the_first_has_failed(
+    library: Library, tmp_path: Path
+) -> None:
+    library.run()
+    before = read_tree(library.out)
+    first = library.songs / "1.wav"
+    other, whole = write_song(tmp_path / "other" / "1.wav", seed=50), first.read_bytes()
+    first.write_bytes(whole[:20])
+    assert name_failed(library.run()) == ["1.wav"]
+    (failed,) = separate_files(other, library.out, model=library.model)
+    assert isinstance(failed, Failed)
+    assert f"holds the stems of {first}" in failed.error
+    assert read_tree(library.out) == before
+    first.unlink()
+    (done,) = separate_files(other, library.out, model=library.model)
+    assert isinstance(done, Done)
+
+
+def test_a_song_that_failed_and_left_nothing_makes_room_for_another(
+    library: Library, tmp_path: Path
+) -> None:
+    (library.songs / "bad.wav").write_bytes(b"RIFF no good")
+    assert name_failed(library.run()) == ["bad.wav"]
+    good = write_song(tmp_path / "other" / "bad.wav")
+    assert name_done([*separate_files(good, library.out, model=library.model)]) == ["bad.wav"]
+
+
+def test_stems_that_another_choice_of_stems_wrote_are_not_taken_as_done(
+    library: Library, tmp_path: Path
+) -> None:
+    other = save_tiny(tmp_path / "other.safetensors", gain=1.1)
+    every = dict.fromkeys(("0.wav", "1.wav", "2.wav"), "settings")
+    library.run()
+    before = read_tree(library.out)
+    assert library.reasons(model=other, stems=["accompaniment"]) == every
+    assert library.reasons(model=other, stems=["accompaniment"]) == {}
+    after = read_tree(library.out)
+    for number in range(3):
+        vocals, accompaniment = f"{number}/vocals.wav", f"{number}/accompaniment.wav"
+        assert after[vocals] == before[vocals]
+        assert after[accompaniment] != before[accompaniment]
+    assert library.reasons() == every
+    assert library.reasons() == {}
+    assert read_tree(library.out) == before
+    (library.out / "0" / "accompaniment.wav").write_text("edited")
+    write_song(library.songs / "1.wav", seed=100)
+    outcomes = library.run(stems=["accompaniment"])
+    assert (name_failed(outcomes), name_done(outcomes)) == (["0.wav"], ["1.wav", "2.wav"])
+
+
+def test_a_twin_of_stems_that_were_replaced_since_is_separated(
+    library: Library, tmp_path: Path
+) -> None:
+    other = save_tiny(tmp_path / "other.safetensors", gain=1.1)
+    library.run()
+    library.run(model=other, stems=["accompaniment"])
+    twin = shutil.copy(library.songs / "1.wav", tmp_path / "twin.wav")
+    (done,) = separate_files(twin, library.out, model=library.model, dedupe=True)
+    assert isinstance(done, Done)
+    assert done.twin_of is None
+
+
+def test_stems_that_a_new_record_leaves_out_are_warned_of(library: Library) -> None:
+    def warnings(**options: object) -> list[str]:
+        outcomes = library.run(dedupe=True, **options)
+        return [warning for one in outcomes if isinstance(one, Done) for warning in one.warnings]
+
+    shutil.copy(library.songs / "1.wav", library.songs / "twin.wav")
+    assert warnings() == []
+    assert warnings(output_options=OutputOptions(container="flac")) == []
+    assert warnings(stems=["accompaniment"]) == 4 * [
+        "its record replaces that of vocals, whose files stay; give them a folder of their own"
+    ]
+    assert warnings(stems=["accompaniment"], overwrite=True) == []
+
+
+def test_the_one_file_of_a_run_forgets_stems_that_were_made_anew_without_it(
+    library: Library,
+) -> None:
+    kept = OutputOptions(provenance="run")
+    record = library.out / "provenance.json"
+    library.run(output_options=kept)
+    (made_anew, *others), deeper = library.songs.iterdir(), OutputOptions(bit_depth="16")
+    for songs, left in (([made_anew], sorted(others)), (others, [])):
+        list(separate_files(songs, library.out, model=library.model, output_options=deeper))
+        run = read_record(record)
+        assert isinstance(run, RunRecord)
+        assert [track.source.path for track in run.tracks] == [*map(str, left)]
+    record.unlink()
+    library.run(output_options=deeper, overwrite=True)
+    assert not record.exists()
+
+
+@pytest.mark.parametrize("year", [1950, 2300, 2400])
+def test_a_file_of_any_date_is_done_once(year: int, library: Library) -> None:
+    moment = (year - 1970) * 31_556_952 * 10**9
+    os.utime(library.songs / "1.wav", ns=(moment, moment))
+    assert name_done(library.run()) == ["0.wav", "1.wav", "2.wav"]
+    assert library.reasons() == {}
+    write_song(library.songs / "1.wav", seed=100)
+    os.utime(library.songs / "1.wav", ns=(moment + 10**9, moment + 10**9))
+    assert library.reasons() == {"1.wav": "changed"}
 
 
 def test_twins_of_what_was_edited_or_could_not_be_written_are_separated(library: Library) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -11,12 +12,16 @@ import time
 from pathlib import Path
 
 import jsonschema
+import mutagen
 import numpy as np
 import pytest
 import soundfile
 
+from stemkit.batch.cancel import CancelToken
 from stemkit.batch.driving import open_known
 from stemkit.cli.main import run
+from stemkit.cli.signals import cancel_on_signals
+from tests.audio.audiofiles import write_with_ffmpeg
 from tests.batch.libraries import read_tree, save_tiny, write_song
 
 STEMKIT = [sys.executable, "-m", "stemkit"]
@@ -106,6 +111,63 @@ def test_a_list_comes_from_stdin_too(
     monkeypatch.setattr(sys, "stdin", stdin)
     assert run(["separate", "--files-from", "-", "-o", "out", "-m", str(model), "-q"]) == 0
     assert len(read_tree(tmp_path / "out")) == 2 * 3
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_may_begin_with_a_byte_order_mark(
+    encoding: str, songs: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(songs / "1.wav", songs / "Größe.wav")
+    (tmp_path / "list").write_text("songs/Größe.wav\r\nsongs/2.wav\r\n", encoding, newline="")
+    assert run(["separate", "--files-from", "list", "-o", "out", "-m", str(model), "-q"]) == 0
+    folders = {Path(name).parent.as_posix() for name in read_tree(tmp_path / "out")}
+    assert folders == {"songs/Größe", "songs/2"}
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_pipe_tells_what_a_file_would(
+    quiet: bool,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    samples = [*np.random.default_rng(0).uniform(-3, 3, (2, 2, 22050)).astype(np.float32)]
+    write_with_ffmpeg(tmp_path / "two.mka", samples, 44100, "pcm_f32le", "matroska", {})
+    options = ["-m", str(model), "--stems", "accompaniment", "--format", "flac"]
+    assert run(["separate", str(tmp_path / "two.mka"), "-o", str(tmp_path / "out"), *options]) == 0
+    said = capsys.readouterr()
+    (turned_down,) = (line.strip() for line in said.out.splitlines() if "turned down" in line)
+    warning = said.err.strip().removeprefix(f"warning: {tmp_path / 'two.mka'}: ")
+    assert "audio tracks" in warning
+    stdin = io.TextIOWrapper(io.BytesIO((tmp_path / "two.mka").read_bytes()))
+    stdout = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert run(["separate", "-", "-o", "-", *options, *(["-q"] if quiet else [])]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told == [f"warning: stdin: {warning}", *([] if quiet else [turned_down])]
+
+
+def test_a_pipe_makes_no_title_of_a_temporary_name(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for title in (None, "Waltz"):
+        song = tmp_path / "song.flac"
+        soundfile.write(song, np.zeros((4410, 2)), 44100)
+        if title:
+            tagged = mutagen.File(song)
+            tagged["title"] = title
+            tagged.save()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(song.read_bytes())))
+        out = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out))
+        options = ["-m", str(model), "--stems", "vocals", "--format", "flac"]
+        assert run(["separate", "-", "-o", "-", *options]) == 0
+        tags = mutagen.File(io.BytesIO(out.getvalue())).tags
+        assert tags.get("title") == ([f"{title} (vocals)"] if title else None)
+        assert "stemkit" in tags["encodedby"][0]
 
 
 @pytest.mark.slow
@@ -226,6 +288,34 @@ def test_an_output_that_was_cut_is_told_and_stays(
     told = capsys.readouterr().err
     assert told.startswith(f"warning: {vocals}: not as long as written; left as is")
     assert vocals.stat().st_size == 1000
+    assert run([*arguments, "--json"]) == 3
+    assert [event for event in read_events(capsys) if event["event"] == "warning"] == [
+        {
+            "event": "warning",
+            "path": str(vocals),
+            "warning": "not as long as written; left as is, --overwrite makes all anew",
+        }
+    ]
+
+
+def test_retry_leaves_alone_what_a_link_leads_outside(
+    command: list[str], songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = {name: (songs / name).read_bytes() for name in ("1.wav", "2.wav")}
+    for name in whole:
+        (songs / name).write_bytes(b"RIFF no good")
+    (songs / "bad.wav").unlink()
+    assert run([*command, "-q"]) == 1
+    for name, data in whole.items():
+        (songs / name).write_bytes(data)
+    (tmp_path / "far").mkdir()
+    (tmp_path / "out" / "1").symlink_to(tmp_path / "far")
+    capsys.readouterr()
+    assert run(["retry", str(tmp_path / "out"), "-q"]) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert f"a link leads the output {tmp_path / 'out' / '1' / 'vocals.wav'} outside" in error
+    assert not list((tmp_path / "far").iterdir())
+    assert (tmp_path / "out" / "2" / "vocals.wav").exists()
 
 
 def test_clean_removes_temporary_files_and_nothing_else(
@@ -244,6 +334,44 @@ def test_clean_removes_temporary_files_and_nothing_else(
     assert run(["clean", str(out)]) == 0
     assert "3 temporary files removed" in capsys.readouterr().out
     assert read_tree(out) == before
+
+
+def test_clean_leaves_a_review_alone(command: list[str], tmp_path: Path) -> None:
+    """One may be being made: its own lock keeps other reviews out, and it cleans up itself."""
+    out = tmp_path / "out"
+    assert run([*command, "-q"]) == 1
+    assert run(["review", str(out), "--no-audio", "-q"]) == 0
+    partials = [out / "review" / place / ".stemkit-9-a.partial" for place in (".", "tracks")]
+    for partial in partials:
+        partial.touch()
+    assert run(["clean", str(out)]) == 0
+    assert all(partial.exists() for partial in partials)
+    assert run(["review", str(out), "--no-audio", "-q"]) == 0
+    assert not any(partial.exists() for partial in partials)
+
+
+def test_clean_forgets_songs_that_are_gone_and_were_not_done(
+    command: list[str], songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    (songs / "cut.wav").write_bytes(b"RIFF no good")
+    assert run([*command, "-q"]) == 1
+    song = (songs / "1.wav").read_bytes()
+    (songs / "1.wav").write_bytes(song[:20])
+    assert run([*command, "-q", "--bit-depth", "16"]) == 1
+    for gone in ("bad.wav", "1.wav", "2.wav"):
+        (songs / gone).unlink()
+    capsys.readouterr()
+    assert run(["clean", str(out)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] == "songs forgotten that are gone and weren't done: 2"
+    with open_known(out) as ledger:
+        assert ledger.count() == {"done": 2, "failed": 1}
+    assert run(["clean", str(out)]) == 0
+    assert "forgotten" not in capsys.readouterr().out
+    (songs / "1.wav").write_bytes(song)  # its outputs are those of other settings
+    assert run([*command, "--bit-depth", "16", "--dry-run"]) == 0
+    assert "1 made with other settings" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["status", "retry", "clean"])
@@ -354,6 +482,41 @@ def test_a_disk_that_is_full_is_told_and_the_rest_goes_on(
     assert {Path(name).parts[0] for name in read_tree(out)} == {"0", "1", "2"}
     assert run(["retry", str(out), "-q"]) == 0
     assert "big/vocals.wav" in read_tree(out)
+
+
+def test_a_signal_cancels_where_nobody_can_be_told() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    kept, cancel = os.dup(2), CancelToken()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    os.dup2(writing, 2)
+    try:
+        with cancel_on_signals(cancel):
+            signal.raise_signal(signal.SIGTERM)
+            assert cancel.is_set()
+    finally:
+        os.dup2(kept, 2)
+        for number, handler in before.items():  # they are ignored once one has arrived
+            signal.signal(number, handler)
+        for file in (kept, writing):
+            os.close(file)
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_a_run_in_good_order_without_stderr(tmp_path: Path) -> None:
+    write_song(tmp_path / "songs" / "long.wav", 300)
+    command = ["separate", str(tmp_path / "songs"), "-o", str(tmp_path / "out"), "--json"]
+    line = [*STEMKIT, *command, "--stems", "vocals"]
+    with subprocess.Popen(
+        ["bash", "-c", 'exec "$@" 2>&-', "bash", *line], stdout=subprocess.PIPE, text=True
+    ) as process:
+        wait_for(process, "progress")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    with open_known(tmp_path / "out") as ledger:
+        assert ledger.count() == {"interrupted": 1}
 
 
 def test_signals_are_as_before_after_a_run_that_failed(

@@ -163,6 +163,8 @@ def test_a_dry_run_tells_what_will_fail(
     ("arguments", "code", "message"),
     [
         (["separate", "{song}"], 2, "--output"),
+        (["separate", "", "-o", "{out}"], 2, "an empty path names nothing"),
+        (["separate", "{song}", "-o", ""], 2, "an empty path names nothing"),
         (["separate", "gone.wav", "-o", "{out}"], 2, "no file or folder gone.wav"),
         (["separate", "{song}", "-o", "{out}", "--stems", "drums"], 2, "no stem 'drums'"),
         (["separate", "{song}", "-o", "{out}", "--format", "mp3", "--bit-depth", "16"], 2, "mp3"),
