@@ -192,7 +192,7 @@ def test_a_build_that_is_stopped_leaves_whole_pages(
         shutil.rmtree(library / "one")
         with monkeypatch.context() as patch:
             moments = iter(range(steps))
-            for place, name in ((Path, "replace"), (folder, "_remove")):
+            for place, name in ((Path, "replace"), (folder, "remove_path")):
                 patch.setattr(place, name, stop_when_over(moments, getattr(place, name)))
             try:
                 build_here(library)
