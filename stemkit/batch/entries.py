@@ -58,6 +58,9 @@ class Driver:
     since: str
 
 
+UNCERTAIN = (-1, "")
+"""Size and hash of an output that a killed run may have replaced: it is stemkit's own."""
+
 RECORD_KEY = ""
 """Where the record's name stands among the targets of a row; no stem is called so."""
 

@@ -78,6 +78,11 @@ def find_audio(
     by their content, those of a store by their name. Raises PlanError for an input that doesn't
     exist or can't be read.
     """
+    inputs = list(inputs)
+    if len(inputs) == 1 and not listed and _is_same_folder(inputs[0], output):
+        raise PlanError(
+            f"{inputs[0]} is the output folder, which isn't searched; choose another --output"
+        )
     findings = Findings([], [], [])
     seen: set[tuple[int, int] | str] = set()
     for found in chain((one for given in inputs for one in _find(given, output)), _look(listed)):
@@ -92,6 +97,13 @@ def find_audio(
             case _:
                 findings.other.append(found)
     return findings
+
+
+def _is_same_folder(one: "Place", other: "Place") -> bool:
+    if not isinstance(one, Path) or not isinstance(other, Path):
+        return False
+    identity = identify_inode(one)
+    return identity is not None and identity == identify_inode(other)
 
 
 def _look(listed: "Iterable[Place | Fault]") -> Iterator[FoundFile | Fault]:
@@ -168,10 +180,6 @@ def _walk(root: Path, output: "Place") -> Iterator[FoundFile | Fault | Path]:
     """Yield what is below `root`, folder by folder in sorted order, links last."""
     root_name = root.resolve().name
     links: list[Path] = []
-    if isinstance(output, Path) and identify_inode(root) == identify_inode(output):
-        raise PlanError(
-            f"{root} is the output folder, which isn't searched; choose another --output"
-        )
     seen = {identify_inode(output)} - {None} if isinstance(output, Path) else set()
     yield from _walk_folder(root, Path(), root_name, seen, links)
     while links:

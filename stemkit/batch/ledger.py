@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from stemkit.batch.entries import (
     COLUMNS,
     RECORD_KEY,
+    UNCERTAIN,
     Driver,
     Entry,
     OutputFile,
@@ -106,10 +107,10 @@ class Ledger:
         rows = self._ask("SELECT size_bytes, sha256 FROM files WHERE path = ?", path)
         return next(((size, sha256) for size, sha256 in rows), None)
 
-    def find_writer(self, path: str) -> Entry | None:
-        """Return the row of the last job that has this file among its targets, if any."""
-        rows = self._select("WHERE instr(targets, ?) ORDER BY changed DESC", json.dumps(path))
-        return next((entry for entry in rows if path in entry.targets.values()), None)
+    def list_writers(self) -> dict[str, str]:
+        """Return the name of the last job that has each file among its targets."""
+        rows = self._select("ORDER BY changed")
+        return {path: entry.name for entry in rows for path in entry.targets.values()}
 
     def entries(self, *statuses: Status) -> Iterator[Entry]:
         """Yield the rows of these statuses, or all, in the order of their names."""
@@ -237,7 +238,7 @@ class Ledger:
         with self._change():
             self._ask("UPDATE jobs SET status = 'interrupted' WHERE status = 'running'")
             for path in (path for entry in left for path in entry.targets.values()):
-                self._ask("DELETE FROM files WHERE path = ?", path)  # it may have been replaced
+                self._note_file(path, *UNCERTAIN)  # it may have been replaced
         return left
 
     def forget(self, names: Iterable[str]) -> None:

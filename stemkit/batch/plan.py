@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stemkit.batch.entries import Entry
+from stemkit.batch.entries import UNCERTAIN, Entry
 from stemkit.batch.find import Fault, Findings, FoundFile, identify_inode
 from stemkit.batch.jobs import Job, Reason, keep_inside
 from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, SourceState, Written
-from stemkit.batch.settings import Settings, name_differences
+from stemkit.batch.rows import Rows
+from stemkit.batch.settings import Settings
 from stemkit.errors import PlanError
 from stemkit.files import hash_content
 from stemkit.storage.listing import Listing, stat_place
@@ -71,13 +72,14 @@ def plan_run(
     done: list[Place] = []
     altered: list[Place] = []
     faults = list(findings.faults)
+    rows = Rows(ledger, settings) if ledger else None
     for job, file in zip(named, findings.audio, strict=True):
         if findings.fresh is not None and file.path not in findings.fresh:
             continue
         if isinstance(job, Fault):
             faults.append(job)
             continue
-        entry = _find_entry(job, ledger) if ledger and not overwrite else None
+        entry = rows.find(job) if rows and not overwrite else None
         match "overwrite" if overwrite else _judge(job, file, fingerprint, ledger, entry, listing):
             case str() as reason if not overwrite and (
                 fault := _find_obstacle(job, reason, ledger, listing)
@@ -103,7 +105,7 @@ def plan_run(
         tuple(faults),
         {name: tuple(group) for name, group in twins.of.items()},
         tuple(twins.known),
-        _name_differences(jobs, settings, ledger),
+        _name_differences(jobs, rows) if rows else (),
         tuple(altered),
     )
 
@@ -159,14 +161,6 @@ def _judge(
     return None if _has_outputs(job, listing) else "missing"
 
 
-def _find_entry(job: Job, ledger: Ledger) -> Entry | None:
-    """Return the row of a job, or else that of another job which wrote one of its outputs."""
-    if entry := ledger.find(job.name):
-        return entry
-    known = (name for name in job.target_names.values() if ledger.find_file(name))
-    return next(filter(None, map(ledger.find_writer, known)), None)
-
-
 def _was_replaced(entry: Entry, ledger: Ledger) -> bool:
     """Return whether another job wrote one of the outputs of a job that is done since."""
     return any(
@@ -187,7 +181,8 @@ def _find_obstacle(
         size = listing.size_of(target)
         if not size or _is_as_written(name, target, size, ledger):
             continue
-        if reason == "interrupted" and ledger and ledger.find_file(name) is None:
+        known = ledger.find_file(name) if ledger else None
+        if known == UNCERTAIN or (known is None and reason == "interrupted"):
             continue
         return Fault(
             job.source, f"{target} isn't what stemkit wrote; move it away, or use --overwrite"
@@ -215,15 +210,9 @@ def _list_altered(job: Job, entry: Entry | None, listing: Listing) -> "Iterator[
             yield target
 
 
-def _name_differences(
-    jobs: list[Job], settings: Settings, ledger: Ledger | None
-) -> tuple[str, ...]:
-    entries = [ledger.find(job.name) for job in jobs if job.reason == "settings"] if ledger else []
-    names: set[str] = set()
-    for fingerprint in {entry.fingerprint for entry in entries if entry}:
-        before = ledger.find_settings(fingerprint) if ledger else None
-        names.update(name_differences(before, settings) if before else ())
-    return tuple(sorted(names))
+def _name_differences(jobs: list[Job], rows: Rows) -> tuple[str, ...]:
+    entries = [rows.find(job) for job in jobs if job.reason == "settings"]
+    return tuple(sorted({name for entry in entries if entry for name in rows.differ(entry)}))
 
 
 def _is_another_song(entry: Entry, file: FoundFile) -> bool:

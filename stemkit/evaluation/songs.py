@@ -196,6 +196,16 @@ def _split_name(text: str, names: tuple[str, ...]) -> tuple[str, str]:
     return match["name"], "" if rest.isdigit() else rest
 
 
+def _has_twin(root: Path, path: Path, at: int) -> bool:
+    """Return whether another stem's folder beside that at `at` has a file at the same place."""
+    above, own, below = root.joinpath(*path.parts[:at]), path.parts[at], path.parts[at + 1 :]
+    try:
+        beside = (one for one in above.iterdir() if one.name.lower() in _STEMS and one.name != own)
+        return any(one.joinpath(*below).exists() for one in beside)
+    except OSError:
+        return False
+
+
 def _read_name(
     path: Path, folder: Path, names: tuple[str, ...] = (*_STEMS, *_MIXES)
 ) -> tuple[Key, str]:
@@ -203,7 +213,7 @@ def _read_name(
     *folders, _ = path.parts
     name, rest = _split_name(path.stem, names)
     named = [at for at, part in enumerate(folders) if part.lower() in names]
-    if named and name.lower() not in names:
+    if named and (name.lower() not in names or (rest and _has_twin(folder, path, named[-1]))):
         name, rest = folders.pop(named[-1]), path.stem  # a folder for each stem
     own_name = folder.resolve().name
     key = make_key([*folders, rest] if rest else folders or [own_name]) or (own_name,)

@@ -50,7 +50,7 @@ class Spreading:
             raise OptionError(f"{self.workers} workers can do nothing; use 1 or more")
         if self.address is not None and self.backend in ("threading", "loky"):
             raise OptionError(
-                f"an address is of no use to {self.backend}; leave it out, or use dask or ray"
+                f"a scheduler is of no use to {self.backend}; leave it out, or use dask or ray"
             )
         if self.address is None and self.backend == "dask":
             raise OptionError("dask needs its scheduler's address, such as tcp://HOST:8786")

@@ -74,6 +74,15 @@ def read_log(path: Path) -> list[Line]:
     return [line for row in rows if (line := _parse(row)) is not None]
 
 
+def is_own_log(path: Path) -> bool:
+    """Return whether a file is a log of a training, or isn't there."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.readline().startswith(",".join(FIELDS)) or not path.stat().st_size
+    except FileNotFoundError:
+        return True
+
+
 def _parse(row: dict[str, str | None]) -> Line | None:
     try:
         numbers = {name: float(value) for name, value in row.items() if value}

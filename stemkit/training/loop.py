@@ -119,8 +119,6 @@ def train(
         if ranks.leads:
             check_output(config)
             remove_partials_in(config.output)
-            if ranks.count == 1 and cache.folder == config.output / "cache":  # nobody else's
-                remove_partials_in(cache.folder)
         if is_new:
             yield f"decoding all audio into {cache.folder} first, which is done once"
         material = open_material(config, cache) if ranks.local == 0 else None
@@ -158,7 +156,8 @@ def _check_start(config: TrainingConfig) -> None:
 def _lead(run: _Run, material: Material, songs: tuple[StemSong, ...]) -> Iterator[Report | str]:
     """Let the run go, and do what only the first process does."""
     config, trainee = run.config, run.trainee
-    is_new = not (config.output / STATE).exists()
+    starts = not trainee.step and config.init is not None
+    is_new = starts or not (config.output / STATE).exists()
     if is_new:
         save_state(trainee, config)
     log = TrainingLog(config.output, name_scores(config.sources), trainee.step)
@@ -166,7 +165,7 @@ def _lead(run: _Run, material: Material, songs: tuple[StemSong, ...]) -> Iterato
         yield f"step {trainee.step} was the last; for more, raise hours or max_steps"
     elif not is_new:
         yield f"going on from step {trainee.step}"
-    if not trainee.step and config.init is not None:
+    if starts:
         yield _report(run, log, songs)
     saved = trainee.seconds
     stopped = False

@@ -20,6 +20,8 @@ from stemkit.samples import Samples
 from stemkit.training.clips import Clip, ClipCache
 from stemkit.training.config import ACCOMPANIMENT, REST, VOCALS, Pool, Songs
 
+_BLOCK_FRAMES = 2**20
+
 Item = TypeVar("Item")
 Opening = TypeVar("Opening")
 
@@ -148,8 +150,8 @@ def open_songs(
 ) -> Opened:
     """Decode every sound that `parts` need and that isn't in the cache yet.
 
-    Songs are left out that have one of the `known` parts alone, or within another. Raises
-    TrainingError for a folder that isn't there or has no song that is left.
+    Songs are left out that have one of the `known` parts only within another. Raises TrainingError
+    for a folder that isn't there or has no song that is left.
     """
     opened, left_out, excluded = [], [], 0
     for folder in songs.folders:
@@ -203,51 +205,55 @@ def _open_parts(
     song: Song, parts: tuple[str, ...], known: tuple[str, ...], cache: ClipCache
 ) -> dict[str, Take]:
     """Return what a song has of each part; raises AudioError for a song to leave out."""
-    groups = group_stems(song.stems, parts)
-    rest = _find_rest(groups, parts) if song.mix else None
-    _check_known(groups, rest, known)
     takes = {
         part: Take(tuple(cache.decode(song.stems[stem]) for stem in group))
-        for part, group in groups.items()
+        for part, group in group_stems(song.stems, parts).items()
     }
     clips = [clip for take in takes.values() for clip in take.clips]
-    if song.mix and rest:
+    holder, hidden = ACCOMPANIMENT, {*known} - {VOCALS} if ACCOMPANIMENT in song.stems else set()
+    if song.mix and not any(song.stems.keys() >= whole for whole in _WHOLE):
         mix = cache.decode(song.mix)
-        takes[rest] = Take((mix,), without=tuple(clips))
-        clips.append(mix)
-    _check_clips(clips, cache.sample_rate)
+        _check_lengths(mix, clips, cache.sample_rate)
+        if _has_more(mix, clips):
+            is_rest = song.stems.keys() == {ACCOMPANIMENT}
+            rest = VOCALS if is_rest else ACCOMPANIMENT if ACCOMPANIMENT in parts else REST
+            others = [clip for part in takes.keys() - {rest} for clip in takes[part].clips]
+            takes[rest] = Take((mix,), without=tuple(others))
+            holder, hidden = "mix", {*known}
+            clips.append(mix)
+    if missing := [part for part in known if part in hidden - takes.keys()]:
+        raise AudioError(f"it has no {' and '.join(missing)} but within its {holder}")
+    if not any(clip.bandwidth_hz for clip in clips):
+        raise AudioError("it is silent")
     return takes
 
 
-def _find_rest(groups: dict[str, list[str]], parts: tuple[str, ...]) -> str | None:
-    """Return the part that is a song's mix without its stems, if there is one."""
-    if groups.keys() >= {VOCALS, "drums", "bass", "other"}:
-        return None  # but for what mastering did
-    whole = VOCALS if groups.get(ACCOMPANIMENT) == [ACCOMPANIMENT] else ACCOMPANIMENT
-    rest = whole if ACCOMPANIMENT in parts else REST
-    return None if rest in groups else rest
+_WHOLE = ({VOCALS, ACCOMPANIMENT}, {"drums", "bass", "other"})
+"""Stems beside which a mix isn't needed: at most it has a voice that they lack."""
+
+_MORE = 1e-3
+"""The share of a mix's energy from which on what its stems lack isn't a codec's loss."""
 
 
-def _check_known(groups: dict[str, list[str]], rest: str | None, known: tuple[str, ...]) -> None:
-    """Raise AudioError where a part would be silent that is heard within another, or is all."""
-    is_whole = any(ACCOMPANIMENT in group for group in groups.values())
-    missing = [part for part in known if part not in {*groups, rest or VOCALS}]
-    if missing and (rest or is_whole):
-        place = "mix" if rest else ACCOMPANIMENT
-        raise AudioError(f"it has no {' and '.join(missing)} but within its {place}")
-    if rest is None and len(groups) == 1 and groups.keys() <= set(known):
-        raise AudioError(f"it has {next(iter(groups))} and nothing besides")
+def _has_more(mix: Clip, clips: Iterable[Clip]) -> bool:
+    """Return whether a mix has something that none of its stems has."""
+    whole = rest = 0.0
+    for start in range(0, mix.frames, _BLOCK_FRAMES):
+        block = mix.read(start, min(_BLOCK_FRAMES, mix.frames - start))
+        whole += float(np.vdot(block, block))
+        for clip in clips:
+            block -= clip.read(start, block.shape[1])
+        rest += float(np.vdot(block, block))
+    return rest > _MORE * whole
 
 
-def _check_clips(clips: list[Clip], sample_rate: int) -> None:
-    """Raise AudioError for silence, and for lengths that `stemkit evaluate` refuses too."""
-    if not any(clip.bandwidth_hz for clip in clips):
-        raise AudioError("it is silent")
-    lengths = [clip.frames / sample_rate for clip in clips]
-    if max(lengths) - min(lengths) > MOST_APART_SECONDS:
+def _check_lengths(mix: Clip, clips: Iterable[Clip], sample_rate: int) -> None:
+    """Raise AudioError for a stem that goes on after its mix; one may end before."""
+    longest = max((clip.frames for clip in clips), default=0)
+    if longest - mix.frames > MOST_APART_SECONDS * sample_rate:
         raise AudioError(
-            f"its files last from {min(lengths):.2f} to {max(lengths):.2f} s; they can't be of one "
-            f"song"
+            f"its mix lasts {mix.frames / sample_rate:.2f} s and a stem "
+            f"{longest / sample_rate:.2f} s; they can't be of one song"
         )
 
 

@@ -15,7 +15,7 @@ from stemkit.nn.checkpoints import save_checkpoint
 from stemkit.nn.config import NetworkConfig
 from stemkit.nn.resunet import ResUNet
 from stemkit.training.config import TrainingConfig
-from stemkit.training.log import LOG
+from stemkit.training.log import LOG, is_own_log
 from stemkit.training.ranks import Ranks, hand_round
 from stemkit.weights.models import load_network
 from stemkit.weights.registry import read_card
@@ -47,15 +47,13 @@ class Trainee:
 
 
 def check_output(config: TrainingConfig) -> None:
-    """Raise OptionError for an output whose results would be lost, as no state goes on from them.
-
-    A run's own has a state from its start on.
-    """
-    taken = [name for name in (AVERAGE, LOG) if (config.output / name).exists()]
-    if taken and not (config.output / STATE).exists():
-        raise OptionError(
-            f"{config.output} has {' and '.join(taken)} without {STATE}; {_advise(config)}"
-        )
+    """Raise OptionError for an output whose results would be lost: no state goes on from them."""
+    if (config.output / STATE).exists():
+        return
+    if (config.output / AVERAGE).exists():
+        raise OptionError(f"{config.output} has {AVERAGE} without {STATE}; {_advise(config)}")
+    if not is_own_log(config.output / LOG):
+        raise OptionError(f"{config.output} has the {LOG} of another program; {_advise(config)}")
 
 
 def start_trainee(config: TrainingConfig, device: torch.device, ranks: Ranks) -> Trainee:
@@ -178,7 +176,7 @@ def _read_state(config: TrainingConfig) -> dict[str, Any] | None:
         raise _make_error(config, error) from error
     if differences:
         raise TrainingError(f"{path} is of another run: {differences}; choose another output")
-    return state
+    return state if state["step"] or config.init is None else None  # nothing is lost
 
 
 def _make_error(config: TrainingConfig, error: Exception) -> TrainingError:

@@ -39,7 +39,10 @@ def open_validation(config: TrainingConfig, cache: ClipCache) -> Opened:
         return Opened()
     parts = choose_parts(config.sources, with_songs=True)
     opened = open_songs(Songs(folders=[config.validation]), parts, config.sources, cache)
-    whole = tuple(song for song in opened.songs if set(config.sources) <= set(song.parts))
+    wanted = set(config.sources)
+    songs = [song for song in opened.songs if len(wanted) > 1 or set(song.parts) != wanted]
+    alone = (song for song in opened.songs if song not in songs)
+    whole = tuple(song for song in songs if wanted <= set(song.parts))
     if not whole:
         raise TrainingError(
             f"no song in {config.validation} has {' and '.join(config.sources)}; each is a folder "
@@ -47,10 +50,12 @@ def open_validation(config: TrainingConfig, cache: ClipCache) -> Opened:
         )
     lacking = (
         f"left out the song {song.name}: it has no {' and '.join(missing)}"
-        for song in opened.songs
+        for song in songs
         if (missing := [one for one in config.sources if one not in song.parts])
     )
-    return Opened(songs=whole, left_out=(*opened.left_out, *lacking))
+    name = config.sources[0]
+    single = (f"left out the song {song.name}: it has {name} and nothing besides" for song in alone)
+    return Opened(songs=whole, left_out=(*opened.left_out, *lacking, *single))
 
 
 class StoppedError(Exception):

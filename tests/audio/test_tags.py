@@ -241,6 +241,18 @@ def test_an_ape_tag_is_read_before_id3v1_and_after_id3v2(tmp_path: Path, version
     assert found == Tags(title=title, track=("3/12",), artist=artist)
 
 
+def test_a_damaged_ape_tag_costs_nothing_else(tmp_path: Path) -> None:
+    path = make_source(tmp_path, "mp3")
+    whole = read_metadata(probe_audio(path))
+    ape = APEv2()
+    ape["Title"] = "x"
+    ape.save(path)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"Title") - 8] = 0xFF  # the length of the item
+    path.write_bytes(data)
+    assert read_metadata(probe_audio(path)) == whole
+
+
 def test_what_ffmpeg_calls_a_comment_is_one(tmp_path: Path) -> None:
     path = write(tmp_path / "song.mp3", noise(9600), RATE)
     tag = id3.ID3()

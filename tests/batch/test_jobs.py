@@ -142,6 +142,14 @@ def test_an_input_that_is_the_output_folder_is_refused(tmp_path: Path) -> None:
         plan_jobs([tmp_path], name(tmp_path))
 
 
+def test_the_output_folder_among_other_inputs_is_left_out(tmp_path: Path) -> None:
+    """A shell's * has it from the second run on."""
+    song = write_song(tmp_path / "song.wav")
+    write_song(tmp_path / "stems" / "other" / "vocals.wav")
+    plan = plan_jobs([tmp_path / "stems", song], name(tmp_path / "stems"))
+    assert [job.source for job in plan.jobs] == [song]
+
+
 def test_songs_whose_stems_are_there_are_left_alone_unless_asked(tmp_path: Path) -> None:
     song, out = write_song(tmp_path / "song.wav"), tmp_path / "out"
     write_song(out / "song" / "vocals.wav")

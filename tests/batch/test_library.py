@@ -18,10 +18,13 @@ from stemkit.batch.api import separate_files
 from stemkit.batch.cancel import CancelToken
 from stemkit.batch.cleaning import recover
 from stemkit.batch.driving import drive, open_known
+from stemkit.batch.find import find_audio
 from stemkit.batch.jobs import Job
 from stemkit.batch.ledger import Ledger
 from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, Progress
-from stemkit.batch.request import OutputOptions
+from stemkit.batch.plan import Plan
+from stemkit.batch.request import OutputOptions, request_separation
+from stemkit.batch.run import Batch, Crew, run_batch
 from stemkit.errors import ArgumentTypeError, EncodeError, LedgerError, OptionError, PlanError
 from stemkit.separation.options import EngineOptions
 from stemkit.spreading.spread import Backend, Spreading
@@ -483,8 +486,30 @@ def test_what_a_killed_run_replaced_and_did_not_record_is_its_own(library: Libra
     with drive(library.out) as ledger:
         ledger.begin(job, "f")
     write_song(library.out / "1" / "vocals.wav", seed=9)
-    assert library.reasons()["1.wav"] == "interrupted"
+    song = library.songs / "1.wav"
+    whole = song.read_bytes()
+    song.write_bytes(whole[:20])  # and the next run failed on it
+    assert name_failed(library.run()) == ["1.wav"]
+    song.write_bytes(whole)
+    assert library.reasons()["1.wav"] == "failed"
     assert library.reasons() == {}
+
+
+def test_a_stem_that_was_made_beside_others_is_there(library: Library) -> None:
+    """It's the same alone; what others leave isn't."""
+    library.run()
+    assert library.reasons(stems=("accompaniment",)) == {}
+    plans: list[Plan] = []
+    other = save_tiny(library.out.with_name("other.safetensors"), 3.0)
+    naming, treatment = request_separation(
+        library.out, OutputOptions(), other, None, EngineOptions(stems=("accompaniment",))
+    )
+    findings = find_audio([library.songs], library.out)
+    crew = Crew(Spreading(), CancelToken(), lambda _: None)
+    assert len([*run_batch(iter([findings]), Batch(naming, treatment), crew, plans.append)]) == 3
+    assert [(plan.jobs[0].reason, plan.differences) for plan in plans] == [
+        ("settings", ("model", "stems"))
+    ]
 
 
 def test_another_song_replaces_nothing_once_the_first_has_failed(
@@ -557,7 +582,8 @@ def test_stems_that_a_new_record_leaves_out_are_warned_of(library: Library) -> N
     shutil.copy(library.songs / "1.wav", library.songs / "twin.wav")
     assert warnings() == []
     assert warnings(output_options=OutputOptions(container="flac")) == []
-    assert warnings(stems=["accompaniment"]) == 4 * [
+    assert warnings(stems=["accompaniment"]) == []  # it is there
+    assert warnings(stems=["accompaniment"], overwrite=True) == 4 * [
         "its record replaces that of vocals, whose files stay; give them a folder of their own"
     ]
     assert warnings(stems=["accompaniment"], overwrite=True) == []

@@ -45,6 +45,18 @@ def test_names_tell_song_and_stem(layout: str, title: str, tmp_path: Path) -> No
     assert all(sorted(song.stems) == sorted(stems) for song in songs)
 
 
+@pytest.mark.parametrize("title", ["My Song (Original)", "Song - Mix", "Sonata - Piano"])
+def test_a_folder_for_each_stem_goes_before_words_of_a_title(title: str, tmp_path: Path) -> None:
+    for stem in ("vocals", "accompaniment"):
+        (tmp_path / "set" / stem).mkdir(parents=True)
+        for track in (title, "Plain"):
+            (tmp_path / "set" / stem / f"{track}.wav").touch()
+    songs, faults = find_songs(tmp_path)
+    assert not faults
+    assert sorted(song.key for song in songs) == sorted([("set", "Plain"), ("set", title)])
+    assert all(sorted(song.stems) == ["accompaniment", "vocals"] for song in songs)
+
+
 def test_musdb_in_both_forms(tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "A - B.stem.mp4").touch()

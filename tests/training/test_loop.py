@@ -147,14 +147,18 @@ def test_what_was_killed_before_any_step_goes_on_from_the_same_weights(folder: P
     assert torch.allclose(found, start.unet.head.weight)
 
 
-@pytest.mark.parametrize("name", ["average.safetensors", "log.csv"])
-def test_results_without_their_state_are_not_overwritten(folder: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("average.safetensors", r"average\.safetensors without state\.pt"),
+        ("log.csv", r"the log\.csv of another program"),
+    ],
+)
+def test_results_without_their_state_are_not_overwritten(folder: Path, name: str, why: str) -> None:
     path = folder / "out" / name
     path.parent.mkdir()
     path.write_bytes(b"hours of work")
-    with pytest.raises(
-        OptionError, match=rf"out has {name} without state\.pt; choose another"
-    ) as at:
+    with pytest.raises(OptionError, match=f"out has {why}; choose another") as at:
         run(folder, max_steps=1)
     assert (f"with init = '{path}' to go on" in str(at.value)) == (name == "average.safetensors")
     assert path.read_bytes() == b"hours of work"
@@ -163,19 +167,24 @@ def test_results_without_their_state_are_not_overwritten(folder: Path, name: str
 
 def test_what_a_killed_run_was_writing_is_removed(folder: Path) -> None:
     run(folder, max_steps=1)
-    left = [folder / "out" / place / ".stemkit-1-abc.partial" for place in (".", "cache")]
-    for path in left:
-        path.touch()
-    run(folder, max_steps=2)
-    assert not any(path.exists() for path in left)
-
-
-def test_what_may_be_written_into_a_shared_cache_stays(folder: Path) -> None:
-    other = folder / "shared" / ".stemkit-1-abc.partial"
-    other.parent.mkdir()
+    left, other = [folder / "out" / place / ".stemkit-1-abc.partial" for place in (".", "cache")]
+    left.touch()
     other.touch()
-    run(folder, max_steps=1, cache="'shared'")
-    assert other.exists()
+    run(folder, max_steps=2)
+    assert not left.exists()
+    assert other.exists()  # another training may be writing it
+
+
+def test_a_run_that_was_killed_early_begins_anew_with_another_init(folder: Path) -> None:
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        start = ResUNet(make_config(folder).network_config())
+        save_checkpoint(start, folder / f"{seed}.safetensors")
+        told = train(make_config(folder, init=f"'./{seed}.safetensors'"))
+        next(event for event in told if isinstance(event, Report))
+        del told
+    found = read_state(folder / "out")["network"]["unet.head.weight"]
+    assert torch.allclose(found, start.unet.head.weight)
 
 
 def test_a_song_that_lacks_a_source_is_left_out_of_the_validation_with_a_line(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import mutagen
-from mutagen.apev2 import APENoHeaderError, APETextValue, APEv2
+from mutagen.apev2 import APETextValue, APEv2
 from mutagen.flac import FLAC
 from mutagen.id3 import ID3, ID3NoHeaderError
 from mutagen.mp4 import MP4
@@ -116,14 +116,13 @@ def _read_tags(info: AudioInfo, chunk: bytes) -> Tags:
 
 def _read_mpeg(path: Path) -> Tags:
     """Return what ID3 says, and of what it lacks an APE tag; before ID3v1, which cuts texts."""
-    tag, ape = ID3(), Tags()
+    tag = ID3()
     with suppress(ID3NoHeaderError):
         tag = ID3(path)
-    with suppress(APENoHeaderError):
-        texts = {k.upper(): list(v) for k, v in APEv2(path).items() if isinstance(v, APETextValue)}
-        ape = read_comments(texts)
-    return (
-        ape.filled_from(read_frames(tag))
-        if tag.version < (2,)
-        else read_frames(tag).filled_from(ape)
-    )
+    own, ape = read_frames(tag), _try(lambda: _read_ape(path), Tags(), [])
+    return ape.filled_from(own) if tag.version < (2,) else own.filled_from(ape)
+
+
+def _read_ape(path: Path) -> Tags:
+    found = APEv2(path).items()
+    return read_comments({k.upper(): list(v) for k, v in found if isinstance(v, APETextValue)})

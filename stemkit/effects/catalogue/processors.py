@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from stemkit.effects.catalogue.base import ALONE, NAMED, EffectSettings, Surroundings
 from stemkit.errors import PresetError
+from stemkit.separation.options import SHORTEST_GUARDED_SECONDS
 from stemkit.weights.registry import check_model_name
 from stemkit.weights.sources import as_path
 
@@ -55,9 +56,11 @@ class Separator(EffectSettings):
     """Whether the vocals are lowered where they are probably leakage."""
 
     @model_validator(mode="after")
-    def _overlaps_by_half_at_most(self) -> Self:
+    def _can_be_cut(self) -> Self:
         if self.overlap_seconds > self.segment_seconds / 2:
             raise ValueError("overlap_seconds can be at most half of segment_seconds")
+        if self.guard and self.segment_seconds < SHORTEST_GUARDED_SECONDS:
+            raise ValueError(f"guard needs segment_seconds from {SHORTEST_GUARDED_SECONDS:g} up")
         return self
 
     def build(self, around: Surroundings = ALONE) -> "SeparatorProcessor":
