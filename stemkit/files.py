@@ -91,6 +91,11 @@ def keep_others_out(folder: Path, name: str) -> Iterator[None]:
         lock.release()
 
 
+def read_time(status: os.stat_result) -> int:
+    """Return when a file was changed, in ns; a date past 2262 wraps, for a ledger holds 63 bits."""
+    return status.st_mtime_ns % 2**63
+
+
 def readable_name(text: str) -> str:
     """Return a text as UTF-8 can hold it: names of files may be in no encoding at all."""
     return text.encode(errors="surrogateescape").decode(errors="replace")

@@ -57,11 +57,7 @@ def separate_files(
     engine_options = EngineOptions() if engine_options is None else engine_options
     spreading = Spreading() if spreading is None else spreading
     cancel = CancelToken() if cancel is None else cancel
-    given = (
-        [inputs]
-        if isinstance(inputs, str | Path) or not isinstance(inputs, Iterable)
-        else [*inputs]
-    )
+    given = [*inputs] if isinstance(inputs, Iterable) and not isinstance(inputs, str) else [inputs]
     for one in given:
         _require("inputs", one, str | Path, "paths or URLs")
     _require("output", output, str | Path, "a path or URL")
@@ -76,7 +72,7 @@ def separate_files(
     if stems is not None:
         engine_options = replace(engine_options, stems=stems)  # type: ignore[arg-type]  # is read
     if isinstance(preset, Preset):
-        check_preset(preset, allow_plugins=allow_plugins)
+        check_preset(preset)  # its plugins are checked with the rest of the request
     elif preset is not None:
         preset = load_preset(preset)
     naming, treatment = request_separation(
@@ -101,10 +97,11 @@ def _carry_out(findings: Findings, batch: Batch, crew: Crew) -> Generator[Outcom
         if isinstance(outcome, Done) and handoffs and isinstance(output, Path):
             done.add(output / outcome.job.name)
         yield outcome
-    if handoffs and not crew.cancel.is_set() and isinstance(output, Path) and output.is_dir():
-        for folder, made in complete_handoffs(output, handoffs, frozenset(done)):
-            for fault in [made] if isinstance(made, str) else made.faults:
-                logger.warning("%s: %s", folder, fault)
+    if crew.cancel.is_set():
+        return
+    for folder, made in complete_handoffs(output, handoffs, frozenset(done)):
+        for fault in [made] if isinstance(made, str) else made.faults:
+            logger.warning("%s: %s", folder, fault)
 
 
 def _ignore(_: object) -> None: ...

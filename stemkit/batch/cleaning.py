@@ -10,11 +10,10 @@ from stemkit.batch.entries import RECORD_KEY, Entry
 from stemkit.batch.ledger import Ledger
 from stemkit.files import PARTIAL_PATTERN, remove_partials_in, remove_path
 from stemkit.storage.places import parse_place
+from stemkit.tracks.names import REVIEW_MARK
 
 if TYPE_CHECKING:
     from stemkit.storage.places import Place
-
-_REVIEW = ".stemkit-review"  # marks the folder of a review, see `review.folder`
 
 
 def recover(ledger: Ledger, output: "Place") -> None:
@@ -48,7 +47,7 @@ def _is_gone(source: "Place") -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return True
     except (OSError, ValueError):  # it may be there
-        return False
+        pass
     return False
 
 
@@ -73,7 +72,7 @@ def remove_partials(output: "Place") -> Iterator[tuple[Path, int]]:
     if not isinstance(output, Path):
         return
     for top, folders, names in os.walk(output):
-        if _REVIEW in names:
+        if REVIEW_MARK in names:
             folders.clear()
             continue
         for name in (*folders, *names):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from stemkit.audio.sniff import claims_audio, identify
 from stemkit.errors import NotAudioError, PlanError
+from stemkit.files import read_time
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -255,8 +256,7 @@ def _look_at(path: Path, folder: Path, root_name: str) -> FoundFile | Fault:
         reason = getattr(error, "strerror", None) or str(error)
         return Fault(path, f"can't be read: {reason}")
     identity = (status.st_dev, status.st_ino)
-    mtime_ns = status.st_mtime_ns % 2**63  # as `stat_place` tells it
-    return FoundFile(path, folder, root_name, status.st_size, mtime_ns, identity)
+    return FoundFile(path, folder, root_name, status.st_size, read_time(status), identity)
 
 
 def identify_inode(path: Path) -> tuple[int, int] | None:

@@ -56,13 +56,16 @@ def hand_off_job(
 
 
 def complete_handoffs(
-    output: Path, handoffs: "Sequence[Handoff]", skip: frozenset[Path]
+    output: "Place", handoffs: "Sequence[Handoff]", skip: frozenset[Path]
 ) -> "Iterator[tuple[Path, HandedOff | str]]":
     """Make the projects that songs which were done before lack, and those of all songs together.
 
     Nothing is tried again of those whose first stems are in `skip`. Yields what `hand_off_folder`
-    does. Raises LedgerError where another run writes to `output`.
+    does, and nothing where there are no hand-offs or no folder. Raises LedgerError where another
+    run writes to `output`.
     """
+    if not handoffs or not isinstance(output, Path) or not output.is_dir():
+        return
     from stemkit.handoff.folder import hand_off_folder
 
     with drive(output):

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from stemkit import __version__
 from stemkit.audio.info import AudioInfo
@@ -129,45 +129,50 @@ def describe_program(treatment: Treatment) -> str:
     return name_program(__version__, model, preset)
 
 
+Record = TypeVar("Record", TrackRecord, RunRecord)
+
+
 def write_record(path: Path, record: TrackRecord) -> list[str]:
     """Write the record of a track to a file of its own; return what to warn of, a line each.
 
     Raises EncodeError where that can't be written, or is there and no record.
     """
-    require_record(path, TrackRecord)
-    forgotten = ", ".join(_list_forgotten(path, record))
+    before = require_record(path, TrackRecord)
+    forgotten = ", ".join(_list_forgotten(path.parent, before, record))
     text = record.model_dump_json(indent=1)
     with writing(path, EncodeError):
         replace_content(path, (text + "\n").encode())
     if not forgotten:
         return []
-    fault = f"its record replaces that of {forgotten}, whose files stay"
-    return [f"{fault}; give them a folder of their own"]
+    return [
+        f"its record replaces that of {forgotten}, whose files stay; give them a folder of their "
+        f"own"
+    ]
 
 
-def _list_forgotten(path: Path, record: TrackRecord) -> list[str]:
-    """Return the stems of the record that is at `path`, if any, whose files `record` leaves out."""
-    try:
-        before = read_record(path) if path.is_file() else None
-    except RecordError:  # damaged, or of another stemkit
-        return []
+def _list_forgotten(folder: Path, before: TrackRecord | None, record: TrackRecord) -> list[str]:
+    """Return the stems of an earlier record in `folder` whose files `record` leaves out."""
     kept = {name for one in record.stems for name in (one.stem, one.file)}
-    stems = before.stems if isinstance(before, TrackRecord) else []
+    stems = before.stems if before else []
     left = (one for one in stems if kept.isdisjoint((one.stem, one.file)))
-    return [one.stem for one in left if (path.parent / one.file).is_file()]
+    return [one.stem for one in left if (folder / one.file).is_file()]
 
 
-def require_record(path: Path, kind: type[TrackRecord | RunRecord]) -> None:
-    """Raise EncodeError for a file or folder that a record would replace and that is none."""
+def require_record(path: Path, kind: type[Record]) -> Record | None:
+    """Return the record that another would replace, if there is one that can be read.
+
+    Raises EncodeError for a file or folder that is none.
+    """
     try:
         with writing(path, EncodeError):  # its name may be too long
             if not path.exists() and not path.is_symlink():
-                return
-            is_record = path.is_file() and isinstance(read_record(path), kind)
+                return None
+            found = read_record(path) if path.is_file() else None
     except RecordError:  # damaged, or of another stemkit
-        is_record = True
-    if not is_record:
+        return None
+    if not isinstance(found, kind):
         raise EncodeError(f"{path} isn't a record of stemkit's; move it away")
+    return found
 
 
 def record_twin(job: Job, record: TrackRecord, treatment: Treatment) -> TrackRecord:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from stemkit.errors import OptionError
 from stemkit.files import keep_others_out, remove_partials_in, remove_path, writing
+from stemkit.tracks.names import REVIEW_MARK
 from stemkit.tracks.track import Track
 
 INDEX = "index.html"
 TRACKS = "tracks"
-_MARKER = ".stemkit-review"
 _OURS = re.compile(r"[a-z0-9-]+-[0-9a-f]{10}(?:\.html|\.[0-9a-f]{8})")
 _ASSETS = re.compile(r"assets-[0-9a-f]{8}")
 
@@ -26,12 +26,12 @@ def own_folder(output: Path) -> Iterator[None]:
     What a killed process left is removed. Raises OptionError for a folder of other files, or one
     that another process writes to.
     """
-    if output.is_dir() and not (output / _MARKER).exists() and any(output.iterdir()):
+    if output.is_dir() and not (output / REVIEW_MARK).exists() and any(output.iterdir()):
         raise OptionError(f"{output} holds files of others; choose an empty folder with -o")
     with writing(output):
         (output / TRACKS).mkdir(parents=True, exist_ok=True)
-        (output / _MARKER).touch()
-    with keep_others_out(output, f"{_MARKER}.lock"):
+        (output / REVIEW_MARK).touch()
+    with keep_others_out(output, f"{REVIEW_MARK}.lock"):
         for folder in (output, output / TRACKS):
             remove_partials_in(folder)
         yield

@@ -9,6 +9,7 @@ from typing import Any
 from upath import UPath
 
 from stemkit.errors import PlanError
+from stemkit.files import read_time
 from stemkit.storage.places import Place, connect, explain_failures
 
 
@@ -74,7 +75,7 @@ def stat_place(place: Place) -> StoredFile:
         except OSError as error:
             raise PlanError(f"can't read {place}: {error.strerror}") from error
         etag = f"{status.st_dev}-{status.st_ino}"
-        return StoredFile(place, status.st_size, status.st_mtime_ns % 2**63, etag)
+        return StoredFile(place, status.st_size, read_time(status), etag)
     with explain_failures(place, PlanError, f"can't read {place}"):
         return _as_stored(place, connect(place).info(place.path))
 

@@ -11,6 +11,9 @@ RECORD_NAME = "provenance"
 RUN_RECORD = "provenance.json"
 """The file in an output folder that holds the records of all its tracks, if they share one."""
 
+REVIEW_MARK = ".stemkit-review"
+"""The file by which the folder of a review is known."""
+
 
 def name_original(first: Path, stem: str) -> Path:
     """Return the file of the song itself beside the stem `stem`, whose file is `first`."""

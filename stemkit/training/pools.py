@@ -20,7 +20,7 @@ from stemkit.samples import Samples
 from stemkit.training.clips import Clip, ClipCache
 from stemkit.training.config import ACCOMPANIMENT, REST, VOCALS, Pool, Songs
 
-_BLOCK_FRAMES = 2**20
+_BLOCK_FRAMES = 2**18
 
 Item = TypeVar("Item")
 Opening = TypeVar("Opening")
@@ -244,7 +244,10 @@ def _has_more(mix: Clip, clips: Iterable[Clip]) -> bool:
         for clip in clips:
             block -= clip.read(start, block.shape[1])
         rest += float(np.vdot(block, block))
-    return rest > _MORE * whole
+        to_come = (mix.frames - start - block.shape[1]) * 2 * mix.scale**2  # at most
+        if rest > _MORE * (whole + to_come):  # a song that has more shows it soon
+            return True
+    return False
 
 
 def _check_lengths(mix: Clip, clips: Iterable[Clip], sample_rate: int) -> None:

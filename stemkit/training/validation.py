@@ -40,8 +40,12 @@ def open_validation(config: TrainingConfig, cache: ClipCache) -> Opened:
     parts = choose_parts(config.sources, with_songs=True)
     opened = open_songs(Songs(folders=[config.validation]), parts, config.sources, cache)
     wanted = set(config.sources)
-    songs = [song for song in opened.songs if len(wanted) > 1 or set(song.parts) != wanted]
-    alone = (song for song in opened.songs if song not in songs)
+
+    def is_alone(song: StemSong) -> bool:
+        return len(wanted) == 1 and set(song.parts) == wanted
+
+    songs = [song for song in opened.songs if not is_alone(song)]
+    alone = filter(is_alone, opened.songs)
     whole = tuple(song for song in songs if wanted <= set(song.parts))
     if not whole:
         raise TrainingError(
