@@ -32,8 +32,9 @@ def test_presets_are_found_where_this_is_installed() -> None:
 
 
 def test_importing_the_package_imports_no_torch() -> None:
-    code = "import sys, stemkit; assert 'torch' not in sys.modules; assert stemkit.load_network"
+    code = "import sys, stemkit; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+    assert callable(stemkit.load_network)
     assert "load_network" in stemkit.__all__
 
 

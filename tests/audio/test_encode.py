@@ -188,7 +188,7 @@ def test_the_same_samples_give_the_same_bytes(tmp_path: Path) -> None:
     cuts = [0, 1, 1, 5000, BLOCK_FRAMES, BLOCK_FRAMES + 1, 40_000]
     blocks = [samples[:, start:end] for start, end in pairwise(cuts)]
     first = [encode(tmp_path / "first", samples, each, 44100).read_bytes() for each in ALL]
-    time.sleep(1.1)
+    time.sleep(1 - time.time() % 1)  # until another second, which some formats would write down
     for output_format, written in zip(ALL, first, strict=True):
         encode_file(tmp_path / "second", blocks, 44100, 2, output_format)
         assert (tmp_path / "second").read_bytes() == written, output_format

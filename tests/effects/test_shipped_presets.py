@@ -22,6 +22,7 @@ from tests.audio.meters import ffmpeg_measures
 
 CLIP = Path(__file__).parents[2] / "examples" / "audio" / "word-war-vi.ogg"
 RATE = 44100
+FRAMES = 6 * RATE
 NAMES = sorted(path.stem for path in presets_folder().glob("*.toml"))
 ASKED_FOR = {
     *("karaoke", "acapella", "vocal-clean", "vocal-up", "vocal-down", "dj-instrumental"),
@@ -31,7 +32,7 @@ ASKED_FOR = {
 
 @pytest.fixture(scope="module")
 def song() -> Samples:
-    audio, rate = soundfile.read(CLIP, dtype="float32", always_2d=True, frames=12 * RATE)
+    audio, rate = soundfile.read(CLIP, dtype="float32", always_2d=True, frames=FRAMES)
     assert rate == RATE
     return np.ascontiguousarray(audio.T)
 
@@ -55,7 +56,7 @@ def write(preset: Preset, song: Samples, stems: Stems, folder: Path) -> dict[str
     source = stems if preset.stems else {SONG: song}
     output_format = OutputFormat(preset.output.format or "wav", preset.output.bit_depth)
     targets = {name: folder / f"{name}{output_format.extension}" for name in preset.outputs}
-    blocks = [{n: b[:, i : i + RATE] for n, b in source.items()} for i in range(0, 12 * RATE, RATE)]
+    blocks = [{n: b[:, i : i + RATE] for n, b in source.items()} for i in range(0, FRAMES, RATE)]
     with StemsWriter(targets, RATE, 2, output_format, renderer.levels) as writer:
         for block in renderer.render(blocks, RATE, 2):
             writer.write(block)
@@ -86,7 +87,7 @@ def test_loudness_and_true_peak_are_as_the_preset_says(
 ) -> None:
     for output, level in Renderer(load_preset(name)).levels.items():
         audio = read(rendered[name][output])
-        assert audio.shape == (2, 12 * RATE)
+        assert audio.shape == (2, FRAMES)
         if level.loudness_lufs is not None:
             assert measure_loudness(audio) == pytest.approx(level.loudness_lufs, abs=0.2)
         if level.true_peak_db is not None:

@@ -15,7 +15,7 @@ from stemkit.evaluation.reading import read_references
 from stemkit.evaluation.scoring import StemScores, score_stems
 from stemkit.evaluation.songs import MIX, find_songs
 from stemkit.separation.stems import Stems
-from tests.evaluation.making import RATE, make_noise, needs_ffmpeg, write_song
+from tests.evaluation.making import RATE, draw_nothing, make_noise, needs_ffmpeg, write_song
 
 pytestmark = needs_ffmpeg
 
@@ -158,10 +158,11 @@ def test_references_are_rounded_on_request() -> None:
         _assert_alike(scores, wanted[name])
 
 
-def test_museval_reads_the_files(tmp_path: Path) -> None:
+def test_museval_reads_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Museval's own store gives the medians that the table has; files of before are gone."""
     import museval
 
+    draw_nothing(monkeypatch)
     for seed, song in enumerate(("one", "two", "three")):
         write_song(tmp_path / "refs" / song, seed, frames=3 * RATE)
         write_song(tmp_path / "ests" / song, seed, error=0.1 + 0.1 * seed, frames=3 * RATE)

@@ -12,9 +12,15 @@ from stemkit.evaluation.evaluate import Evaluation, EvaluationOptions, evaluate_
 from stemkit.evaluation.options import ScoreOptions
 from stemkit.evaluation.tables import read_rows
 from stemkit.evaluation.tasks import name_tracks
-from tests.evaluation.making import needs_ffmpeg, write_song
+from tests.evaluation.making import draw_nothing, needs_ffmpeg, write_song
 
 QUICK = ScoreOptions(("sdr",))
+
+
+@pytest.fixture(autouse=True)
+def _draw_little(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.name != test_names_in_other_scripts_bring_no_warnings.__name__:
+        draw_nothing(monkeypatch)
 
 
 def evaluate(

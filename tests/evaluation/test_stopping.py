@@ -12,7 +12,13 @@ from stemkit.evaluation.compare import compare_evaluations
 from stemkit.evaluation.evaluate import JOURNAL, Evaluation, EvaluationOptions, evaluate_folders
 from stemkit.evaluation.options import ScoreOptions
 from stemkit.evaluation.tasks import Scored, Unscored
-from tests.evaluation.making import make_noise, needs_ffmpeg, write_song, write_sound
+from tests.evaluation.making import (
+    draw_nothing,
+    make_noise,
+    needs_ffmpeg,
+    write_song,
+    write_sound,
+)
 
 QUICK = EvaluationOptions(ScoreOptions(("sdr", "si-sdr")), jobs=1)
 SONGS = ("one", "three", "two")
@@ -20,6 +26,11 @@ SONGS = ("one", "three", "two")
 
 class Stopped(BaseException):
     """What a Ctrl-C raises, of a kind that nothing else does."""
+
+
+@pytest.fixture(autouse=True)
+def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_nothing(monkeypatch)
 
 
 @pytest.fixture

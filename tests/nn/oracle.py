@@ -50,7 +50,7 @@ def build_bytesep(architecture: str, sources: int, home: Path) -> nn.Module:
     """Return bytesep's network for stereo, in evaluation mode.
 
     `home` becomes the home folder, for bytesep reads the filters that its checkpoints replace
-    from there, and would download them.
+    from there, and would download them. Its weights are whatever was in memory: fill them.
     """
     _put_filters(home / "bytesep_data" / "filters")
     module, name = CLASSES[architecture]
@@ -58,6 +58,8 @@ def build_bytesep(architecture: str, sources: int, home: Path) -> nn.Module:
     with pytest.MonkeyPatch.context() as patch:
         for variable in ("HOME", "USERPROFILE"):
             patch.setenv(variable, str(home))
+        for fill in ("kaiming_uniform_", "xavier_uniform_"):  # a second for 100 million weights
+            patch.setattr(nn.init, fill, lambda tensor, *_, **__: tensor)
         _stub("pytorch_lightning", "LightningModule", nn.Module)
         _stub("inplace_abn.abn", "InPlaceABNSync", InPlaceABN)
         network = getattr(importlib.import_module(f"bytesep.models.{module}"), name)

@@ -1,6 +1,7 @@
 """A published `.pth` loads exactly or is refused in one line that names what is wrong."""
 
 import dataclasses
+import functools
 import io
 import pickle
 from collections.abc import Callable
@@ -37,10 +38,23 @@ def bytesep_weights(network: ResUNet) -> Weights:
     return weights | {"stft.conv_real.weight": torch.zeros(3), "istft.ola_window": torch.zeros(3)}
 
 
+@functools.cache
+def published_weights() -> Weights:
+    """Return what all tests share, and change in copies alone."""
+    return bytesep_weights(make_mobilenet("vocals"))
+
+
+@functools.cache
+def published_file() -> bytes:
+    file = io.BytesIO()
+    torch.save({"model": published_weights()}, file)
+    return file.getvalue()
+
+
 @pytest.fixture
 def pth(tmp_path: Path) -> Path:
     path = tmp_path / "published.pth"
-    torch.save({"model": bytesep_weights(make_mobilenet("vocals"))}, path)
+    path.write_bytes(published_file())
     return path
 
 
@@ -80,8 +94,8 @@ def test_loaded_network_can_be_trained(pth: Path) -> None:
 
 
 def edit(path: Path, change: Callable[[Weights], Weights]) -> None:
-    content = torch.load(path, weights_only=True)
-    torch.save({"model": change(content["model"])}, path)
+    """Write the published weights with a change."""
+    torch.save({"model": change(published_weights())}, path)
 
 
 def drop(weights: Weights, *names: str) -> Weights:
@@ -172,8 +186,7 @@ def test_model_without_weights_lacks_its_first_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize("zipped", [True, False])
 def test_truncated_pth_is_refused(tmp_path: Path, zipped: bool) -> None:
     path = tmp_path / "cut.pth"
-    weights = bytesep_weights(make_mobilenet("vocals"))
-    torch.save({"model": weights}, path, _use_new_zipfile_serialization=zipped)
+    torch.save({"model": published_weights()}, path, _use_new_zipfile_serialization=zipped)
     assert load_checkpoint(path, MOBILENET)
     whole = path.read_bytes()
     for size in (0, 1, 2, 10, 1000, 30_000, len(whole) // 2, len(whole) - 1):
@@ -233,12 +246,12 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("place", ["top", "model", "weight", "beside"])
 def test_code_in_a_pickle_is_never_run(tmp_path: Path, zipped: bool, place: str) -> None:
     target, path = tmp_path / "touched", tmp_path / "trap.pth"
-    trap, good = Trap(target), bytesep_weights(make_mobilenet("vocals"))
+    trap = Trap(target)
     content = {
         "top": trap,
         "model": {"model": trap},
         "weight": {"model": {"bn0.weight": trap}},
-        "beside": {"model": good, "step": trap},
+        "beside": {"model": published_weights(), "step": trap},
     }[place]
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     assert "holds more than tensors" in refuse(path, MOBILENET)

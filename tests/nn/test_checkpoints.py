@@ -15,7 +15,7 @@ from stemkit.nn.checkpoints import load_checkpoint, save_checkpoint
 from stemkit.nn.config import ARCHITECTURES, NetworkConfig
 from stemkit.nn.resunet import ResUNet
 from tests.nn.loading import assert_equal_weights, refuse
-from tests.nn.seeded import noise, snr_db, tiny_network
+from tests.nn.seeded import noise, snr_db, tiny_config, tiny_network
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -70,7 +70,7 @@ def test_half_precision_file_loads_as_float32(ours: Path) -> None:
 @pytest.mark.parametrize("scale", [None, torch.ones(3), torch.ones(64, 1), torch.ones(64).int()])
 def test_whole_numbers_without_their_scales_are_refused(ours: Path, scale: Tensor | None) -> None:
     name = "unet.head.weight"
-    weight = load_checkpoint(ours).state_dict()[name].to(torch.int8)
+    weight = load_file(ours)[name].to(torch.int8)
     rewrite(ours, **{name: weight, f"{name}.scale": scale})
     assert "key 'unet.head.weight' is whole numbers without a scale" in refuse(ours)
 
@@ -78,7 +78,7 @@ def test_whole_numbers_without_their_scales_are_refused(ours: Path, scale: Tenso
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", ["bn0.running_var", "unet.head.weight", "unet.head.bias"])
 def test_weight_that_is_no_number_is_refused(ours: Path, name: str, value: float) -> None:
-    weight = load_checkpoint(ours).state_dict()[name]
+    weight = load_file(ours)[name]
     weight.view(-1)[-1] = value
     rewrite(ours, **{name: weight})
     assert f"key '{name}' holds NaN or infinite numbers" in refuse(ours)
@@ -94,7 +94,7 @@ def test_rounded_weight_whose_scale_is_no_number_is_refused(tmp_path: Path) -> N
 
 
 def test_weight_beyond_float32_is_refused(ours: Path) -> None:
-    weight = load_checkpoint(ours).state_dict()["unet.head.bias"].double()
+    weight = load_file(ours)["unet.head.bias"].double()
     rewrite(ours, **{"unet.head.bias": weight + 1e300})
     assert "key 'unet.head.bias' holds NaN or infinite numbers" in refuse(ours)
 
@@ -142,17 +142,24 @@ def test_loaded_network_outlives_its_file(tmp_path: Path) -> None:
     assert_equal_weights(loaded, network)
 
 
-@pytest.fixture
-def ours(tmp_path: Path) -> Path:
-    path = tmp_path / "mine.safetensors"
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("saved") / "mine.safetensors"
     save_checkpoint(tiny_network("stemkit-small"), path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def ours(tmp_path: Path, saved: bytes) -> Path:
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(saved)
     return path
 
 
 def rewrite(path: Path, config: object = None, **changes: Tensor | None) -> None:
     """Replace the config, or weights (None drops one), of a file of ours."""
     if config is None:
-        config = load_checkpoint(path).config.to_dict()
+        config = tiny_config("stemkit-small").to_dict()
     weights = {k: v for k, v in (load_file(path) | changes).items() if v is not None}
     text = config if isinstance(config, str) else json.dumps(config)
     save_file(weights, path, {"format": "stemkit-1", "config": text})
@@ -187,7 +194,7 @@ def test_wrong_keys_of_ours_are_named(ours: Path) -> None:
     ],
 )
 def test_config_that_lies_is_refused(ours: Path, changes: dict[str, object], words: str) -> None:
-    rewrite(ours, load_checkpoint(ours).config.to_dict() | changes)
+    rewrite(ours, tiny_config("stemkit-small").to_dict() | changes)
     assert words in refuse(ours)
 
 

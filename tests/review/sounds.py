@@ -1,5 +1,7 @@
 """Sounds that findings are about: a singer, and what is taken for one."""
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 from scipy.signal import butter, sosfilt
@@ -11,8 +13,12 @@ RATE = 44100
 Sound = npt.NDArray[np.float64]
 
 
+@functools.cache
 def sing(seconds: float, seed: int = 0) -> Sound:
-    """Return syllables of a voice with vibrato, vowels, and a consonant before each."""
+    """Return syllables of a voice with vibrato, vowels, and a consonant before each.
+
+    It takes a fifth of the time that it lasts, so that it is sung once; it can't be changed.
+    """
     random = np.random.default_rng(seed)
     syllables = []
     length = 0
@@ -22,7 +28,9 @@ def sing(seconds: float, seed: int = 0) -> Sound:
         breath = np.zeros(round(random.uniform(0.0, 0.15) * RATE))
         syllables += [breath, consonant, vowel]
         length += len(breath) + len(consonant) + len(vowel)
-    return np.concatenate(syllables)[: round(seconds * RATE)]
+    song = np.concatenate(syllables)[: round(seconds * RATE)]
+    song.flags.writeable = False
+    return song
 
 
 def _sing_vowel(random: np.random.Generator, seconds: float, pitch_hz: float) -> Sound:
@@ -49,9 +57,8 @@ def play_chord(seconds: float, tones_hz: tuple[float, ...]) -> Sound:
 
 def play_chords(seconds: float, *chords_hz: tuple[float, ...]) -> Sound:
     """Return chords, or notes, of 0.8 s each, one after the other."""
-    count = round(seconds / 0.8)
-    chords = [play_chord(0.8, chords_hz[number % len(chords_hz)]) for number in range(count)]
-    return np.concatenate(chords)
+    chords = [play_chord(0.8, chord_hz) for chord_hz in chords_hz]
+    return np.concatenate([chords[n % len(chords)] for n in range(round(seconds / 0.8))])
 
 
 def hum(seconds: float) -> Sound:

@@ -12,6 +12,7 @@ from stemkit.nn.resunet import ResUNet
 TINY = dataclasses.replace(
     ARCHITECTURES["stemkit-small"], n_fft=512, hop=128, stage_channels=(4, 6, 8)
 )
+LEAST = dataclasses.replace(TINY, stage_channels=(4,), bottleneck_blocks=0, frequency_bottleneck=0)
 
 
 class Scaled(nn.Module):
@@ -54,14 +55,19 @@ def make_silence(*sources: str) -> Silence:
     return Silence(dataclasses.replace(TINY, sources=sources or ("vocals",)))
 
 
+def make_least() -> ResUNet:
+    """Return a network of one stage, which is read in a third of the time that `make_tiny`'s is."""
+    return make_tiny(config=LEAST)
+
+
 def make_scaled(*sources: str) -> Scaled:
     return Scaled(dataclasses.replace(TINY, sources=sources))
 
 
-def make_tiny(sources: tuple[str, ...] = ("vocals",)) -> ResUNet:
+def make_tiny(sources: tuple[str, ...] = ("vocals",), config: NetworkConfig = TINY) -> ResUNet:
     """Return a network with weights that let all parts of the head matter."""
     torch.manual_seed(0)
-    network = ResUNet(dataclasses.replace(TINY, sources=sources))
+    network = ResUNet(dataclasses.replace(config, sources=sources))
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)

@@ -9,7 +9,14 @@ from stemkit.samples import Samples
 from stemkit.training.config import TrainingConfig, load_config
 
 RATE = 44100
-NETWORK = "[network]\nn_fft = 512\nhop = 128\nstage_channels = [4, 6]\n"
+NETWORK = """
+[network]
+n_fft = 512
+hop = 128
+stage_channels = [4, 6]
+bottleneck_blocks = 1
+frequency_bottleneck = 0
+"""
 POOLS = """
 [[pool]]
 source = "vocals"

@@ -121,11 +121,18 @@ BROKEN_PTH: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def whole_pth(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "mine.pth"
+    save_mobilenet(path, "vocals")
+    return path.read_bytes()
+
+
 @pytest.mark.parametrize("fault", BROKEN_PTH)
-def test_broken_pth_is_refused_in_one_line(tmp_path: Path, fault: str) -> None:
+def test_broken_pth_is_refused_in_one_line(tmp_path: Path, fault: str, whole_pth: bytes) -> None:
     spoil, words = BROKEN_PTH[fault]
     path = tmp_path / "mine.pth"
-    save_mobilenet(path, "vocals")
+    path.write_bytes(whole_pth)
     spoil(path)
     with pytest.raises(CheckpointError, match=words) as caught:
         add_model(path, MOBILENET)
