@@ -12,6 +12,7 @@ from pathlib import Path
 from stemkit.errors import OptionError, StemkitError
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NAME_BYTES = 200  # of a file's name, for which most systems have 255
 
 PARTIAL_PATTERN = ".stemkit-*.partial"
 """The names of files that were being written when a run was killed; safe to remove afterwards."""
@@ -99,6 +100,14 @@ def read_time(status: os.stat_result) -> int:
 def readable_name(text: str) -> str:
     """Return a text as UTF-8 can hold it: names of files may be in no encoding at all."""
     return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def shorten_name(name: str) -> str:
+    """Return a name that a file can have; one that is cut ends in a few digits of its own."""
+    if len(name.encode()) <= _NAME_BYTES:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name.encode()[:_NAME_BYTES].decode(errors='ignore')} {digest}"
 
 
 def escape_unprintable(text: str) -> str:

@@ -45,9 +45,9 @@ def separate_files(
     An outcome is a `Done`, a `Failed`, or after `cancel.cancel()` a `Dropped`. What the ledger in
     `output` knows as done isn't done again, and yields nothing. `output_options` say what files are
     made, tags, records and projects for other programs among it; what can't be made of projects of
-    all songs, or of songs that were done before, is a warning of the logger "stemkit". `progress`
-    is called from several threads. The work goes on only while outcomes are taken; closing the
-    iterator stops it.
+    all songs, or of songs that were done before, is a warning of the logger "stemkit", and so are
+    inputs without any audio. `progress` is called from several threads. The work goes on only while
+    outcomes are taken; closing the iterator stops it.
 
     Raises at once PlanError for inputs that aren't there, and OptionError, ModelError or
     PresetError for what can't be done, and ArgumentTypeError for what is of no type that fits;
@@ -80,6 +80,10 @@ def separate_files(
         allow_plugins=allow_plugins,
     )  # fmt: skip
     findings = find_audio([parse_place(str(one)) for one in given], naming.output)
+    for folder in findings.left_out:
+        logger.warning("the stems in %s are left out: stemkit wrote them", folder)
+    if not findings.audio and not findings.faults:
+        logger.warning("no audio in %s", ", ".join(map(str, given)))
     batch = Batch(naming, treatment, overwrite, dedupe)
     return _carry_out(findings, batch, Crew(spreading, cancel.branch(), progress or _ignore))
 
@@ -94,7 +98,7 @@ def _carry_out(findings: Findings, batch: Batch, crew: Crew) -> Generator[Outcom
     output, handoffs = batch.naming.output, batch.treatment.handoffs
     done: set[Path] = set()
     for outcome in run_batch(iter([findings]), batch, crew, _ignore):
-        if isinstance(outcome, Done) and handoffs and isinstance(output, Path):
+        if isinstance(outcome, Done) and outcome.twin_of is None and isinstance(output, Path):
             done.add(output / outcome.job.name)
         yield outcome
     if crew.cancel.is_set():

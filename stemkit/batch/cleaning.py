@@ -36,7 +36,30 @@ def forget_gone(ledger: Ledger) -> int:
     left = ledger.entries("failed", "interrupted", "pending")
     gone = [entry.name for entry in left if _is_gone(parse_place(entry.source))]
     ledger.forget(gone)
-    return len(gone)
+    return len(gone) + forget_refused(ledger)
+
+
+def forget_refused(ledger: Ledger) -> int:
+    """Forget what was refused and isn't there any more, or is a folder that can be read by now.
+
+    Returns how many there were. A link that leads nowhere is there.
+    """
+    places = [parse_place(entry.source) for entry in ledger.refused()]
+    settled = [
+        place
+        for place in places
+        if isinstance(place, Path) and (not os.path.lexists(place) or _can_be_searched(place))
+    ]
+    ledger.accept(settled)
+    return len(settled)
+
+
+def _can_be_searched(place: Path) -> bool:
+    try:
+        with os.scandir(place):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def _is_gone(source: "Place") -> bool:

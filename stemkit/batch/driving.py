@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from stemkit.batch.find import has_ledger
 from stemkit.batch.ledger import Ledger
 from stemkit.errors import LedgerError
 from stemkit.files import writing
@@ -43,7 +44,7 @@ def drive(output: "Place") -> Iterator[Ledger]:
 @contextmanager
 def read(output: "Place") -> Iterator[Ledger | None]:
     """Open the ledger of an output folder to read it, a run or not; None where there is none."""
-    if not (ledger_folder(output) / "ledger.sqlite").is_file():
+    if not has_ledger(output):
         yield None
         return
     ledger = Ledger(ledger_folder(output), writable=False)
@@ -55,7 +56,7 @@ def read(output: "Place") -> Iterator[Ledger | None]:
 
 def require_ledger(output: "Place") -> None:
     """Raise LedgerError where an output folder has no ledger."""
-    if not (ledger_folder(output) / "ledger.sqlite").is_file():
+    if not has_ledger(output):
         raise LedgerError(f"no ledger in {output}; name a folder that stemkit has written to")
 
 

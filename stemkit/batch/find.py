@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from stemkit.audio.sniff import claims_audio, identify
-from stemkit.errors import NotAudioError, PlanError
+from stemkit.errors import LedgerError, NotAudioError, PlanError
 from stemkit.files import read_time
+from stemkit.storage.names import ledger_folder
+from stemkit.tracks.names import name_original
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -49,17 +51,26 @@ class Fault:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class OutputFolder:
+    """A folder below an input that another run wrote to."""
+
+    path: Path
+
+
 @dataclass(frozen=True)
 class Findings:
     """What the inputs led to: audio, what is none or was never searched, and what can't be read.
 
     Where `fresh` is given, only these files are to be done; the rest are there for their names.
+    `left_out` are the output folders of other runs, whose stems are no songs.
     """
 
     audio: list[FoundFile]
     other: "list[Place]"
     faults: list[Fault]
     fresh: frozenset[Path] | None = None
+    left_out: list[Path] = field(default_factory=list)
 
     def limit_to(self, fresh: frozenset[Path]) -> "Findings":
         """Return the same, of which only `fresh` is to be done or told of."""
@@ -74,10 +85,11 @@ def find_audio(
     """Return what the inputs, files and folders, lead to; each file once.
 
     Links are followed, those in a circle once. Where a file has several names, one without links
-    counts. The output folder isn't searched, nor are hidden folders. The files of a list keep the
-    folders that they have there; one that can't be read is a fault. Files on this machine are told
-    by their content, those of a store by their name. Raises PlanError for an input that doesn't
-    exist or can't be read.
+    counts. The output folder isn't searched, nor are hidden folders; stems that another run wrote
+    below an input are left out, unless its output folder is an input itself. The files of a list
+    keep the folders that they have there; one that can't be read is a fault. Files on this machine
+    are told by their content, those of a store by their name. Raises PlanError for an input that
+    doesn't exist or can't be read.
     """
     inputs = list(inputs)
     if len(inputs) == 1 and not listed and _is_same_folder(inputs[0], output):
@@ -85,19 +97,45 @@ def find_audio(
             f"{inputs[0]} is the output folder, which isn't searched; choose another --output"
         )
     findings = Findings([], [], [])
+    asked = {identify_inode(one) for one in inputs if isinstance(one, Path)}
+    stems: set[Path] = set()
     seen: set[tuple[int, int] | str] = set()
     for found in chain((one for given in inputs for one in _find(given, output)), _look(listed)):
         match found:
-            case FoundFile() if found.identity in seen:
+            case FoundFile() if found.identity in seen or found.path in stems:
                 continue
             case FoundFile():
                 seen.add(found.identity)
                 _sort_in(found, findings)
             case Fault():
                 findings.faults.append(found)
+            case OutputFolder() if identify_inode(found.path) in asked:
+                continue
+            case OutputFolder():
+                stems |= _list_stems(found.path)
+                findings.left_out.append(found.path)
+            case Path() if found in stems:
+                continue
             case _:
                 findings.other.append(found)
     return findings
+
+
+def _list_stems(output: Path) -> set[Path]:
+    """Return what a run wrote into its output folder, or was about to: stems, records, ledger."""
+    from stemkit.batch.driving import read  # which needs this module
+
+    try:
+        with read(output) as ledger:
+            entries = list(ledger.entries()) if ledger else []
+    except LedgerError:  # perhaps of a newer stemkit
+        return set()
+    files = {output / name for one in entries for name in (*one.targets.values(), one.record_name)}
+    files.add(ledger_folder(output))
+    for entry in entries:
+        for stem, name in islice(entry.targets.items(), 1):
+            files.add(name_original(output / name, stem))
+    return files
 
 
 def _is_same_folder(one: "Place", other: "Place") -> bool:
@@ -161,7 +199,7 @@ def _find_stored(given: "UPath", output: "Place") -> "Iterator[FoundFile | Place
             yield FoundFile(stored.place, Path(folder), root_name, size, mtime_ns, identity)
 
 
-def _find(given: "Place", output: "Place") -> "Iterator[FoundFile | Fault | Place]":
+def _find(given: "Place", output: "Place") -> "Iterator[FoundFile | Fault | OutputFolder | Place]":
     if not isinstance(given, Path):
         yield from _find_stored(given, output)
         return
@@ -177,7 +215,7 @@ def _find(given: "Place", output: "Place") -> "Iterator[FoundFile | Fault | Plac
         raise PlanError(f"no file or folder {given}; check its name")
 
 
-def _walk(root: Path, output: "Place") -> Iterator[FoundFile | Fault | Path]:
+def _walk(root: Path, output: "Place") -> Iterator[FoundFile | Fault | OutputFolder | Path]:
     """Yield what is below `root`, folder by folder in sorted order, links last."""
     root_name = root.resolve().name
     links: list[Path] = []
@@ -203,7 +241,7 @@ def _leads_to_folder(link: Path) -> bool:
 
 def _walk_folder(
     root: Path, top: Path, root_name: str, seen: set[tuple[int, int] | None], links: list[Path]
-) -> Iterator[FoundFile | Fault | Path]:
+) -> Iterator[FoundFile | Fault | OutputFolder | Path]:
     """Yield what is below `root / top`, and add the links there to `links`."""
     waiting = [top]
     while waiting:
@@ -212,6 +250,8 @@ def _walk_folder(
         if inode in seen:
             continue
         seen.add(inode)
+        if folder != Path() and has_ledger(root / folder):
+            yield OutputFolder(root / folder)
         try:
             with os.scandir(root / folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
@@ -266,6 +306,11 @@ def identify_inode(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return (status.st_dev, status.st_ino)
+
+
+def has_ledger(output: "Place") -> bool:
+    """Return whether stemkit has written to an output folder."""
+    return identify_inode(ledger_folder(output) / "ledger.sqlite") is not None
 
 
 def _sort_in(file: FoundFile, findings: Findings) -> None:

@@ -2,20 +2,27 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stemkit.batch.cleaning import remove_partials
 from stemkit.batch.driving import drive
+from stemkit.batch.find import identify_inode
+from stemkit.batch.settings import restore_treatment
 from stemkit.batch.treatment import Treatment
-from stemkit.errors import OptionError
+from stemkit.errors import OptionError, StemkitError
+from stemkit.files import readable_name
 
 if TYPE_CHECKING:
     from stemkit.batch.jobs import Job
+    from stemkit.batch.ledger import Ledger
     from stemkit.handoff.kinds import Handoff
     from stemkit.handoff.write import HandedOff
     from stemkit.storage.places import Place
+    from stemkit.tracks.find import Fault
     from stemkit.tracks.record import TrackRecord
+    from stemkit.tracks.track import Track
 
 
 def check_handoffs(treatment: Treatment, output: "Place") -> None:
@@ -60,14 +67,41 @@ def complete_handoffs(
 ) -> "Iterator[tuple[Path, HandedOff | str]]":
     """Make the projects that songs which were done before lack, and those of all songs together.
 
-    Nothing is tried again of those whose first stems are in `skip`. Yields what `hand_off_folder`
-    does, and nothing where there are no hand-offs or no folder. Raises LedgerError where another
-    run writes to `output`.
+    Nothing is tried again of those whose first stems are in `skip`. Those without a record are
+    handed off as their files are, where they have no such project yet. Yields what
+    `hand_off_folder` does, and nothing where there are no hand-offs or no folder. Raises
+    LedgerError where another run writes to `output`.
     """
     if not handoffs or not isinstance(output, Path) or not output.is_dir():
         return
     from stemkit.handoff.folder import hand_off_folder
 
-    with drive(output):
+    with drive(output) as ledger:
         deque(remove_partials(output), maxlen=0)  # of projects that a killed run was making
-        yield from hand_off_folder(output, handoffs, missing_only=True, skip=skip)
+        unrecorded = _find_unrecorded(ledger, output)
+        yield from hand_off_folder(output, handoffs, missing_only=True, skip=skip, more=unrecorded)
+
+
+def _find_unrecorded(ledger: "Ledger", output: Path) -> "Iterator[Track | Fault]":
+    """Yield the tracks of songs that were done without a record, as far as their files go."""
+    from stemkit.tracks.find import make_unrecorded
+    from stemkit.tracks.track import Stem
+
+    @cache
+    def name_mix(fingerprint: str) -> str | None:
+        preset = restore_treatment(ledger.find_settings(fingerprint)).preset
+        return preset.mix.name if preset and preset.mix else None
+
+    for entry in ledger.entries("done"):
+        files = {one.stem: output / one.path for one in entry.outputs}
+        has_record = ledger.find_record(entry.name) or identify_inode(output / entry.record_name)
+        if (entry.record_name and has_record) or not any(map(identify_inode, files.values())):
+            continue
+        try:
+            mix = name_mix(entry.fingerprint)
+        except StemkitError as error:
+            yield output / entry.name, f"has no record, so it isn't handed off: {error}"
+            continue
+        has_parts = files.keys() != {mix}
+        stems = tuple(Stem(stem, files[stem], stem == mix and has_parts) for stem in files)
+        yield make_unrecorded(readable_name(Path(entry.source).stem), stems)

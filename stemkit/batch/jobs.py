@@ -1,5 +1,7 @@
 """What will be read and written: all names are decided, and collisions refused, before any work."""
 
+import os
+import re
 import string
 import unicodedata
 from collections.abc import Iterable
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stemkit.batch.find import Fault, FoundFile, identify_inode
 from stemkit.errors import OptionError, PlanError
+from stemkit.files import readable_name, shorten_name
 from stemkit.tracks.names import RECORD_NAME, name_original
 
 if TYPE_CHECKING:
@@ -17,15 +20,23 @@ if TYPE_CHECKING:
 DEFAULT_TEMPLATE = "{folder}/{track}/{stem}"
 FIELDS = ("folder", "track", "stem", "model", "type", "number")
 
+_MARKS = r"[\s\-\u2013_.,()\[\]]*"
+_FOLDER = re.compile(
+    rf"(?<![^/]){_MARKS}(?<!\{{)\{{folder\}}{_MARKS}/?|{_MARKS}(?<!\{{)\{{folder\}}[)\]]?"
+)
+"""The folder in a template, first in its part of the path or not, and what sets it off there."""
+
+_LONGEST_NAME = 255  # bytes, on most file systems
+
 
 @dataclass(frozen=True)
 class Naming:
     """How outputs are named. The extension is added to what the template gives.
 
-    Fields of the template: {folder}, the input's folder below the one that was given; {track}, its
-    file name without extension; {stem}; {number}, the stem's place among the stems; {model};
-    {type}, the input's extension without its dot. `with_original` tells that the song itself gets a
-    file beside its stems.
+    Fields of the template: {folder}, the input's folder below the one that was given, which is left
+    out with what sets it off where there is none; {track}, its file name without extension; {stem};
+    {number}, the stem's place among the stems; {model}; {type}, the input's extension without its
+    dot. `with_original` tells that the song itself gets a file beside its stems.
     """
 
     output: "Place"
@@ -198,12 +209,15 @@ def _render_all(named: _Named, naming: Naming) -> list[str]:
 def _render_record(named: _Named, naming: Naming) -> str:
     name = _fill_template(named, RECORD_NAME, naming)
     mark = "" if "{stem}" in naming.template else f".{RECORD_NAME}"
-    return PurePath(f"{name}{mark}.json").as_posix()
+    path = PurePath(f"{name}{mark}.json")
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:  # which the names of stems needn't be
+        path = path.with_name(f"{shorten_name(readable_name(path.stem))}.json")
+    return path.as_posix()
 
 
 def _fill_template(named: _Named, stem: str, naming: Naming) -> str:
     folder = "" if named.folder == Path() else named.folder.as_posix()
-    template = naming.template if folder else naming.template.replace("{folder}/", "")
+    template = naming.template if folder else _FOLDER.sub("", naming.template)
     return template.format(
         folder=folder,
         track=named.track,

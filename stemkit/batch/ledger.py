@@ -16,6 +16,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from stemkit.batch.entries import (
     COLUMNS,
@@ -28,12 +29,15 @@ from stemkit.batch.entries import (
     bind,
     to_entry,
 )
-from stemkit.batch.find import identify_inode
+from stemkit.batch.find import Fault, identify_inode
 from stemkit.batch.jobs import Job
-from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome, SourceState
+from stemkit.batch.outcomes import Done, Dropped, Failed, Outcome
 from stemkit.batch.settings import Settings
 from stemkit.errors import LedgerError
 from stemkit.storage.names import name_place
+
+if TYPE_CHECKING:
+    from stemkit.storage.places import Place
 
 _APPLICATION_ID = 0x53544D4B  # "STMK"
 _VERSION = 1
@@ -68,6 +72,12 @@ CREATE TABLE files (
 _RECORDS = """
 CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID
 """
+_REFUSED = """
+CREATE TABLE IF NOT EXISTS refused (
+    source TEXT PRIMARY KEY, error TEXT NOT NULL, changed TEXT NOT NULL
+) WITHOUT ROWID
+"""
+_PLACES = "ALTER TABLE jobs ADD COLUMN places TEXT NOT NULL DEFAULT ''"
 
 
 class Ledger:
@@ -129,12 +139,20 @@ class Ledger:
         )
         return audio, took
 
-    def find_settings(self, fingerprint: str) -> Settings | None:
-        """Return the settings that have this fingerprint, if they were noted."""
+    def find_settings(self, fingerprint: str, places: str = "") -> Settings | None:
+        """Return the settings that have this fingerprint, if they were noted.
+
+        Their `places` are those of the last run with them, if none are given.
+        """
         rows = self._ask(
             "SELECT effective, places FROM settings WHERE fingerprint = ?", fingerprint
         )
-        return next((Settings(*row) for row in rows), None)
+        return next((Settings(effective, places or last) for effective, last in rows), None)
+
+    def find_places(self, name: str) -> str:
+        """Return the `places` of the settings of a job; empty if an earlier stemkit noted it."""
+        rows = self._ask("SELECT places FROM jobs WHERE name = ?", name)
+        return next((places for (places,) in rows), "")
 
     def driver(self) -> Driver | None:
         """Return the process that opened the ledger last to write to it."""
@@ -155,13 +173,14 @@ class Ledger:
             settings.fingerprint, settings.effective, settings.places,
         )  # fmt: skip
 
-    def expect(self, jobs: Iterable[Job], fingerprint: str) -> None:
+    def expect(self, jobs: Iterable[Job], fingerprint: str, places: str = "") -> None:
         """Note jobs that are to be done. What is known of them stays until they begin."""
         now = _now()
         with self._change():
             self._database.executemany(
-                "INSERT OR IGNORE INTO jobs (name, source, targets, status, fingerprint, changed) "
-                "VALUES (?, ?, ?, 'pending', ?, ?)",
+                "INSERT OR IGNORE INTO jobs "
+                "(name, source, targets, status, fingerprint, changed, places) "
+                "VALUES (?, ?, ?, 'pending', ?, ?, ?)",
                 (
                     (
                         bind(j.name),
@@ -169,12 +188,13 @@ class Ledger:
                         _targets_of(j),
                         fingerprint,
                         now,
+                        places,
                     )
                     for j in jobs
                 ),
             )
 
-    def begin(self, job: Job, fingerprint: str) -> None:
+    def begin(self, job: Job, fingerprint: str, places: str = "") -> None:
         """Note that a job is being done from now on, and that its outputs may change.
 
         Raises LedgerError where the ledger's file was removed or replaced meanwhile.
@@ -182,14 +202,40 @@ class Ledger:
         if identify_inode(self.path) != self._identity:
             raise LedgerError(f"{self.path} was removed while the run went on; run again")
         self._ask(
-            "INSERT INTO jobs (name, source, targets, status, fingerprint, attempts, changed) "
-            "VALUES (?1, ?2, ?3, 'running', ?4, 1, ?5) "
+            "INSERT INTO jobs "
+            "(name, source, targets, status, fingerprint, attempts, changed, places) "
+            "VALUES (?1, ?2, ?3, 'running', ?4, 1, ?5, ?6) "
             "ON CONFLICT (name) DO UPDATE SET source = ?2, targets = ?3, status = 'running', "
             "attempts = 1 + iif(fingerprint = ?4, attempts, 0), fingerprint = ?4, "
             "size_bytes = NULL, mtime_ns = NULL, sha256 = NULL, outputs = '[]', error = '', "
-            "audio_seconds = 0, seconds = 0, changed = ?5",
-            job.name, name_place(job.source), _targets_of(job), fingerprint, _now(),
+            "audio_seconds = 0, seconds = 0, changed = ?5, places = ?6",
+            job.name, name_place(job.source), _targets_of(job), fingerprint, _now(), places,
         )  # fmt: skip
+        self.accept([job.source])
+
+    def refuse(self, faults: Iterable[Fault]) -> None:
+        """Note what has no job, and why, until a job of it begins."""
+        with self._change():
+            for fault in faults:
+                values = name_place(fault.path), fault.error, _now()
+                self._ask("INSERT OR REPLACE INTO refused VALUES (?, ?, ?)", *values)
+
+    def accept(self, sources: "Iterable[Place]") -> None:
+        """Note that nothing is wrong with these any more."""
+        if not self._ask("SELECT 1 FROM refused LIMIT 1"):
+            return
+        with self._change():
+            for source in sources:
+                self._ask("DELETE FROM refused WHERE source = ?", name_place(source))
+
+    def refused(self) -> Iterator[Entry]:
+        """Yield what was refused, as jobs without a name that failed, but what failed as a job."""
+        if self._ask("SELECT 1 FROM sqlite_master WHERE name = 'refused'"):
+            yield from map(to_entry, self._ask(
+                "SELECT '', source, '{}', 'failed', '', 0, NULL, NULL, NULL, '[]', 0, 0, error, "
+                "changed FROM refused "
+                "WHERE source NOT IN (SELECT source FROM jobs WHERE status = 'failed')"
+            ))  # fmt: skip
 
     def finish(self, outcome: Outcome) -> None:
         """Note what became of a job that was begun."""
@@ -225,11 +271,11 @@ class Ledger:
         found = self._ask("SELECT record FROM records WHERE name = ?", name)
         return next((record for (record,) in found), "")
 
-    def refresh(self, name: str, state: SourceState) -> None:
-        """Note that an input whose size or mtime is another now has the same content."""
+    def refresh(self, name: str, source: "Place", mtime_ns: int) -> None:
+        """Note that an input which is elsewhere or of another time now has the same content."""
         self._ask(
-            "UPDATE jobs SET size_bytes = ?, mtime_ns = ? WHERE name = ?",
-            state.size_bytes, state.mtime_ns, name,
+            "UPDATE jobs SET source = ?, mtime_ns = ? WHERE name = ?",
+            name_place(source), mtime_ns, name,
         )  # fmt: skip
 
     def interrupt_running(self) -> list[Entry]:
@@ -292,11 +338,11 @@ class Ledger:
         elif version > _VERSION:
             raise LedgerError(f"the ledger {self.path} is of a newer stemkit (version {version}, "
                               f"this one reads {_VERSION}); update stemkit")  # fmt: skip
-        if writable:
-            self._ask(_RECORDS)
         faults = self._ask("PRAGMA quick_check(1)")
         if faults != [("ok",)]:
             raise sqlite3.DatabaseError(faults[0][0])
+        if writable:
+            self._update_tables()
 
     def _create(self) -> None:
         self._ask("PRAGMA journal_mode = WAL")
@@ -305,6 +351,13 @@ class Ledger:
                 self._ask(statement)
             self._ask(f"PRAGMA application_id = {_APPLICATION_ID}")
             self._ask(f"PRAGMA user_version = {_VERSION}")
+
+    def _update_tables(self) -> None:
+        """Add what earlier versions of stemkit, which go on with it, don't know."""
+        self._ask(_RECORDS)
+        self._ask(_REFUSED)
+        if not self._ask("SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'places'"):
+            self._ask(_PLACES)
 
     def _select(self, where: str, *values: object) -> Iterator[Entry]:
         query = f"SELECT {', '.join(COLUMNS)} FROM jobs {where}"

@@ -11,7 +11,7 @@ from stemkit.batch.entries import UNCERTAIN, Entry
 from stemkit.batch.find import Fault, Findings, FoundFile, identify_inode
 from stemkit.batch.jobs import Job, Reason, keep_inside
 from stemkit.batch.ledger import Ledger
-from stemkit.batch.outcomes import Done, SourceState, Written
+from stemkit.batch.outcomes import Done, Written
 from stemkit.batch.rows import Rows
 from stemkit.batch.settings import Settings
 from stemkit.errors import PlanError
@@ -32,7 +32,8 @@ class Plan:
     another than when they were written: edited since, or cut. `twins` are jobs whose input has the
     same content as another job's, by the name of that job, which is among `jobs`; `known_twins`
     those whose content was separated in an earlier run. `differences` are the settings that are
-    others than those of jobs whose reason is "settings".
+    others than those of jobs whose reason is "settings". `left_out` are folders that
+    another run wrote to, whose stems aren't separated.
     """
 
     jobs: tuple[Job, ...]
@@ -44,6 +45,7 @@ class Plan:
     known_twins: tuple[tuple[Job, Done], ...] = ()
     differences: tuple[str, ...] = ()
     altered: "tuple[Place, ...]" = ()
+    left_out: tuple[Path, ...] = ()
 
     def all_jobs(self) -> Iterator[Job]:
         """Yield every job, twins among them."""
@@ -107,6 +109,7 @@ def plan_run(
         tuple(twins.known),
         _name_differences(jobs, rows) if rows else (),
         tuple(altered),
+        tuple(findings.left_out),
     )
 
 
@@ -141,7 +144,11 @@ def _judge(
         is_known = ledger is not None and any(map(ledger.find_file, job.target_names.values()))
         return ("settings" if is_known else None) if _has_outputs(job, listing) else "missing"
     is_there = entry.status == "done" or any(map(listing.size_of, job.targets.values()))
-    if is_there and entry.source != name_place(job.source) and _is_another_song(entry, file):
+    if (
+        is_there
+        and entry.source != name_place(job.source)
+        and _is_another_song(entry, file, ledger)
+    ):
         return Fault(
             file.path,
             f"{(job.output / job.name).parent} holds the stems of {entry.source}; "
@@ -215,10 +222,10 @@ def _name_differences(jobs: list[Job], rows: Rows) -> tuple[str, ...]:
     return tuple(sorted({name for entry in entries if entry for name in rows.differ(entry)}))
 
 
-def _is_another_song(entry: Entry, file: FoundFile) -> bool:
+def _is_another_song(entry: Entry, file: FoundFile, ledger: Ledger | None) -> bool:
     """Return whether the song that a job was done for is still where it was, and isn't `file`."""
     identity = _identify(parse_place(entry.source))
-    return identity not in (None, file.identity) and not _has_content(entry, file)
+    return identity not in (None, file.identity) and not _has_content(entry, file, ledger)
 
 
 def _identify(place: "Place") -> tuple[int, int] | str | None:
@@ -234,19 +241,22 @@ def _has_changed(entry: Entry, file: FoundFile, ledger: Ledger | None) -> bool:
     state = entry.state
     if state and (state.size_bytes, state.mtime_ns) == (file.size_bytes, file.mtime_ns):
         return False
-    if not _has_content(entry, file):
-        return True
-    if ledger and ledger.is_writable and state:
-        now = SourceState(file.size_bytes, file.mtime_ns, state.sha256)
-        ledger.refresh(entry.name, now)
-    return False
+    return not _has_content(entry, file, ledger)
 
 
-def _has_content(entry: Entry, file: FoundFile) -> bool:
-    """Return whether a file has the content that a job was done for."""
-    if entry.state is None or entry.state.size_bytes != file.size_bytes:
+def _has_content(entry: Entry, file: FoundFile, ledger: Ledger | None) -> bool:
+    """Return whether a file has the content that a job was done for.
+
+    If so, it's known where and as it is from then on, and isn't read at each start.
+    """
+    state = entry.state
+    if state is None or state.size_bytes != file.size_bytes:
         return False
-    return _try_hash(file.path) == entry.state.sha256
+    if _try_hash(file.path) != state.sha256:
+        return False
+    if ledger and ledger.is_writable:
+        ledger.refresh(entry.name, file.path, file.mtime_ns)
+    return True
 
 
 @dataclass

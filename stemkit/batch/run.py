@@ -7,10 +7,9 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from threadpoolctl import threadpool_limits
-
+from stemkit.batch.blas import one_thread
 from stemkit.batch.cancel import Cancel, CancelToken
-from stemkit.batch.cleaning import recover, remove_partials_of
+from stemkit.batch.cleaning import forget_refused, recover, remove_partials_of
 from stemkit.batch.driving import drive, require_ledger
 from stemkit.batch.entries import Status
 from stemkit.batch.find import Fault, Findings
@@ -97,12 +96,13 @@ def run_batch(
     if batch.treatment.provenance == "run":
         check_run_record(output)
     for findings in rounds:
-        if not findings.audio:  # nothing to do isn't worth a ledger
+        if not findings.audio and not findings.faults:  # nothing to do isn't worth a ledger
             yield from announce_plan(batch.plan(findings, settings, None), output, announce)
             continue
         jobs = name_jobs(findings.audio, batch.naming)  # refused before anything is written
         with drive(output) as ledger:
             recover(ledger, output)
+            forget_refused(ledger)
             ledger.note_settings(settings)
             for found in chain([findings], rounds):
                 try:
@@ -110,8 +110,9 @@ def run_batch(
                 except PlanError as error:
                     if found.fresh is None:
                         raise
-                    yield from (Failed(Job(p, output, {}), str(error)) for p in found.fresh)
-                    continue
+                    plan = Plan((), 0, faults=tuple(Fault(p, str(error)) for p in found.fresh))
+                ledger.refuse(plan.faults)
+                ledger.accept((*plan.done, *plan.not_audio))
                 yield from announce_plan(plan, output, announce)
                 yield from _Run(batch.treatment, crew, ledger, settings).carry_out(plan)
                 publish_run_record(ledger, output)
@@ -127,18 +128,18 @@ def run_left(
     require_ledger(output)
     with drive(output) as ledger:
         recover(ledger, output)
-        left: dict[str, list[Job]] = {}
+        left: dict[tuple[str, str], list[Job]] = {}
         for entry in ledger.entries(*_REASONS):
             source, reason = parse_place(entry.source), _REASONS[entry.status]
             job = Job(source, output, entry.targets, reason, entry.record_name)
-            left.setdefault(entry.fingerprint, []).append(job)
+            left.setdefault((entry.fingerprint, ledger.find_places(entry.name)), []).append(job)
         songs = sum(ledger.count().values())
-        for fingerprint, jobs in left.items():
+        for (fingerprint, places), jobs in left.items():
             plan = plan_left(jobs, songs, output, ledger)
             yield from announce_plan(plan, output, announce)
             try:
                 check_targets(jobs, output)
-                known = ledger.find_settings(fingerprint)
+                known = ledger.find_settings(fingerprint, places)
                 treatment = restore_treatment(known, allow_plugins=allow_plugins)
                 settings = describe_treatment(treatment)
             except StemkitError as error:  # of these jobs alone
@@ -146,6 +147,12 @@ def run_left(
                 continue
             ledger.note_settings(settings)
             yield from _Run(treatment, crew, ledger, settings).carry_out(plan)
+        refused = tuple(
+            Fault(parse_place(one.source), f"was refused and has to be separated anew: {one.error}")
+            for one in ledger.refused()
+        )
+        if refused:
+            yield from announce_plan(Plan((), songs, faults=refused), output, announce)
         publish_run_record(ledger, output)
 
 
@@ -183,7 +190,7 @@ class _Run:
         """Yield the outcome of each job of a plan, once the ledger knows it."""
         if not any(plan.all_jobs()):  # no worker is needed
             return
-        self.ledger.expect(plan.all_jobs(), self.settings.fingerprint)
+        self.ledger.expect(plan.all_jobs(), self.settings.fingerprint, self.settings.places)
         stop_file = self.ledger.path.absolute().with_name("stop")
         stop_file.unlink(missing_ok=True)
         try:
@@ -212,9 +219,8 @@ class _Run:
             work = Work(treatment, crew.cancel, workers, self._tell, self.settings)
         jobs = self._hand_out(plan)
         results = spread(partial(treat_job, work), jobs, crew.spreading, crew.cancel.cancel)
-        # NumPy's threads would spin beside torch's: its products here are small.
-        with threadpool_limits(1, user_api="blas"), closing(results):
-            for result in results:
+        with closing(results):
+            while (result := _await_next(results)) is not None:
                 if isinstance(result, Lost):
                     result = Failed(result.item, result.reason)
                 result = self._bring_home(result)
@@ -230,7 +236,7 @@ class _Run:
         for job in plan.jobs:
             if self.crew.cancel.is_set():
                 return
-            self.ledger.begin(job, self.settings.fingerprint)
+            self.ledger.begin(job, self.settings.fingerprint, self.settings.places)
             if not self._in_threads:
                 self._tell(Progress(job, 0.0, None))
             self._handed_out[job.name] = job
@@ -262,7 +268,7 @@ class _Run:
 
     def _settle_twin(self, job: Job, outcome: Outcome) -> Outcome:
         """Record what becomes of a job whose content is that of another, by the other's outcome."""
-        self.ledger.begin(job, self.settings.fingerprint)
+        self.ledger.begin(job, self.settings.fingerprint, self.settings.places)
         match outcome:
             case Done():
                 linked = link_twin(job, outcome)
@@ -278,3 +284,8 @@ class _Run:
         except RecordError as error:  # the stems are as good as ever
             return replace(twin, warnings=(f"has no record: {error}",))
         return describe_twin(twin, record, self.treatment)
+
+
+def _await_next(results: Iterator[Outcome | Lost[Job]]) -> Outcome | Lost[Job] | None:
+    with one_thread.hold():  # not while the caller has an outcome, and the process for itself
+        return next(results, None)

@@ -1,11 +1,14 @@
 """A treatment made ready in this process, for all its threads."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from stemkit.batch.settings import Settings, describe_treatment, name_differences
 from stemkit.batch.treatment import Treatment
+from stemkit.errors import ClusterError
 from stemkit.samples import Samples, check_finite
 from stemkit.separation.stems import SONG, Stems
 
@@ -79,16 +82,29 @@ _studios: dict[str, Studio] = {}
 _opening = threading.Lock()
 
 
-def open_studio(treatment: Treatment, workers: int, *, shares_memory: bool) -> Studio:
+def open_studio(
+    treatment: Treatment, workers: int, settings: Settings | None, *, shares_memory: bool
+) -> Studio:
     """Return this process's studio for a treatment, made if it's the first time.
 
-    One is kept; that of another treatment is let go. Raises ModelError, DeviceError and
-    PresetError.
+    One is kept; that of another treatment is let go. `settings` are the run's, which know the
+    content of files. Raises ModelError, DeviceError and PresetError, and ClusterError where this
+    machine has others.
     """
     folder = treatment.preset and treatment.preset.folder
-    key = repr((treatment, folder, workers, shares_memory))
+    key = repr((treatment, folder, workers, settings, shares_memory))
     with _opening:
         if key not in _studios:
             _studios.clear()
+            if settings is not None and shares_memory:
+                _require_same(settings, describe_treatment(treatment))
             _studios[key] = Studio(treatment, workers, shares_memory=shares_memory)
         return _studios[key]
+
+
+def _require_same(theirs: Settings, ours: Settings) -> None:
+    if different := name_differences(theirs, ours):
+        raise ClusterError(
+            f"{socket.gethostname()} has another {' and '.join(different)} than this run; "
+            "give all machines the same files"
+        )

@@ -1,5 +1,6 @@
 """One job after another: read, separate, treat, write. This is what runs in every worker."""
 
+import socket
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ from stemkit.audio.meter import Measured, Meter
 from stemkit.audio.stems import StemOutput, StemsWriter
 from stemkit.audio.tags.metadata import Metadata
 from stemkit.audio.tags.read import read_metadata
+from stemkit.batch.blas import one_thread
 from stemkit.batch.cancel import Cancel
 from stemkit.batch.handing import hand_off_job
 from stemkit.batch.jobs import Job
@@ -37,10 +39,18 @@ from stemkit.batch.recording import (
 from stemkit.batch.settings import Settings
 from stemkit.batch.studio import Studio, open_studio
 from stemkit.batch.treatment import Treatment
-from stemkit.errors import DecodeError, PlanError, StemkitError, TagsError, describe_error
+from stemkit.errors import (
+    ClusterError,
+    DecodeError,
+    PlanError,
+    StemkitError,
+    TagsError,
+    describe_error,
+)
 from stemkit.files import hash_content, readable_name
 from stemkit.samples import Samples
 from stemkit.storage.listing import StoredFile, stat_place
+from stemkit.storage.names import ledger_folder
 from stemkit.storage.transfer import fetched, published
 from stemkit.tracks.record import TrackRecord
 
@@ -72,9 +82,20 @@ class Work:
 def treat_job(work: Work, job: Job) -> Outcome:
     """Treat one song; the only place where a file's failure is kept from the rest.
 
-    Raises ModelError, DeviceError and PresetError for a treatment that can't be made ready.
+    Raises ModelError, DeviceError and PresetError for a treatment that can't be made ready, and
+    ClusterError on a machine that has other files.
     """
-    studio = open_studio(work.treatment, work.workers, shares_memory=work.shares_memory)
+    if work.shares_memory:
+        _require_output(job.output)
+        with one_thread.hold():  # a process of its own: nobody else is hindered
+            return _isolate(work, job)
+    return _isolate(work, job)
+
+
+def _isolate(work: Work, job: Job) -> Outcome:
+    studio = open_studio(
+        work.treatment, work.workers, work.settings, shares_memory=work.shares_memory
+    )
     began = time.perf_counter()
     settled: list[Written] = []
     try:
@@ -85,6 +106,15 @@ def treat_job(work: Work, job: Job) -> Outcome:
         details = "" if isinstance(error, StemkitError) else traceback.format_exc()
         seconds = time.perf_counter() - began
         return Failed(job, describe_error(error), details, seconds, tuple(settled))
+
+
+def _require_output(output: "Place") -> None:
+    """Raise ClusterError for an output folder that isn't there, as on a machine of its own."""
+    if isinstance(output, Path) and not ledger_folder(output).is_dir():
+        raise ClusterError(
+            f"{socket.gethostname()} doesn't see the output folder {output}; "
+            "give all machines the same folders"
+        )
 
 
 class _StopError(Exception):

@@ -39,7 +39,7 @@ class SkippedEvent:
 
 @dataclass(frozen=True)
 class WarningEvent:
-    """A file that isn't as it should be, and what that means; the run goes on."""
+    """A file or folder that isn't as it should be, and what that means; the run goes on."""
 
     path: str
     warning: str

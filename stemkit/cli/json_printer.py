@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stemkit.cli import events
-from stemkit.cli.lines import ALTERED
+from stemkit.cli.lines import ALTERED, LEFT_OUT
 
 if TYPE_CHECKING:
     from stemkit.batch.jobs import Job
@@ -33,6 +33,8 @@ class JsonPrinter:
             _print(events.SkippedEvent(str(path), "not audio"))
         for path in plan.altered:
             _print(events.WarningEvent(str(path), ALTERED))
+        for path in plan.left_out:
+            _print(events.WarningEvent(str(path), f"its stems are left out: {LEFT_OUT}"))
 
     def progress(self, progress: "Progress") -> None:
         source, now = str(progress.job.source), time.monotonic()

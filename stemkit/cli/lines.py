@@ -23,6 +23,7 @@ REASONS = {
 }
 
 ALTERED = "not as long as written; left as is, --overwrite makes all anew"
+LEFT_OUT = "stemkit wrote them; give the folder as an input to have them separated"
 
 
 class LinePrinter:
@@ -42,6 +43,8 @@ class LinePrinter:
             first, *others = plan.altered
             which = f"{first} and {len(others)} more" if others else f"{first}"
             click.echo(printable(f"warning: {which}: {ALTERED}"), err=True)
+        for folder in plan.left_out:
+            self._say(f"left out the stems in {folder}: {LEFT_OUT}")
         if not self._verbose:
             return
         for path in plan.not_audio:

@@ -37,7 +37,7 @@ class Report:
         self._summary = Summary()
         self._began = time.monotonic()
         self._jobs = 0
-        self.done: set[Place] = set()  # the first outputs of songs that are done
+        self.done: set[Place] = set()  # the first outputs of songs that were handed off, if any
         self._lock = threading.RLock()
 
     def plan(self, plan: "Plan") -> None:
@@ -61,7 +61,8 @@ class Report:
             match outcome:
                 case Done():
                     self._summary.done += 1
-                    self.done.add(next(iter(outcome.job.targets.values())))
+                    if outcome.twin_of is None:  # a twin may lack the record that projects need
+                        self.done.add(next(iter(outcome.job.targets.values())))
                     self._summary.audio_seconds += outcome.audio_seconds
                     self._printer.done(outcome)
                 case Failed():

@@ -254,7 +254,8 @@ def _find_rounds(
     with Watcher(folders, run.output, run.settle_seconds) as watcher:
         yield _find(inputs, run)
         for fresh in watcher.changes(cancel):
-            yield _find(inputs, run).limit_to(fresh)
+            present = tuple(place for place in folders if os.path.lexists(place))
+            yield _find(present, run).limit_to(fresh)
 
 
 def _find(inputs: "tuple[Place, ...]", run: RunOptions) -> "Findings":

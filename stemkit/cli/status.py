@@ -25,15 +25,17 @@ ORDER = ("done", "failed", "interrupted", "running", "pending")
 def status(folder: "Place", only_failed: bool, as_json: bool) -> int:
     """Tell what became of the songs whose outputs are in DIR.
 
-    A run may be writing there meanwhile. Exit codes: 0 none failed, 1 some did.
+    What a run refused before any work has failed until it is done, or gone. A run may be writing
+    there meanwhile. Exit codes: 0 none failed, 1 some did.
     """
     from stemkit.batch.driving import is_driven, open_known
 
     with open_known(folder) as ledger:
         driver = ledger.driver() if is_driven(folder) else None
-        failed = list(ledger.entries("failed"))
+        refused = list(ledger.refused())
+        failed = [*ledger.entries("failed"), *refused]
         if as_json:
-            entries = failed if only_failed else ledger.entries()
+            entries = failed if only_failed else [*ledger.entries(), *refused]
             click.echo(json.dumps(_to_json(ledger, driver, entries)))
         else:
             if not only_failed:
@@ -57,6 +59,8 @@ def _summarise(ledger: "Ledger", driver: "Driver | None") -> str:
 def _count(ledger: "Ledger", driver: "Driver | None") -> dict[str, int]:
     """Return how many songs have each status; without a run none is running."""
     counts: dict[str, int] = dict(ledger.count().items())
+    if refused := sum(1 for _ in ledger.refused()):
+        counts["failed"] = counts.get("failed", 0) + refused
     if driver is None and (left := counts.pop("running", 0)):
         counts["interrupted"] = counts.get("interrupted", 0) + left
     return {status: counts[status] for status in ORDER if status in counts}

@@ -1,6 +1,5 @@
 """Evaluations: all songs of a folder scored, and the files that tell of it."""
 
-import hashlib
 import json
 import math
 import re
@@ -26,7 +25,7 @@ from stemkit.evaluation.tasks import (
     plan_model,
     run_plan,
 )
-from stemkit.files import keep_others_out, readable_name, replace_content, writing
+from stemkit.files import keep_others_out, readable_name, replace_content, shorten_name, writing
 
 SCORES, SUMMARY, TRACKS, JOURNAL = "scores.csv", "summary.json", "test", "unfinished.jsonl"
 """What is in the folder of an evaluation; museval finds tracks in the folder `test`."""
@@ -34,7 +33,6 @@ SCORES, SUMMARY, TRACKS, JOURNAL = "scores.csv", "summary.json", "test", "unfini
 LOCK = ".evaluate.lock"
 
 _FORMAT = "stemkit evaluation"
-_NAME_BYTES = 200  # of a file's name, for which most systems have 255
 
 
 @dataclass(frozen=True)
@@ -246,16 +244,8 @@ def _write_track(output: Path, track: Scored, options: ScoreOptions) -> None:
     from stemkit.evaluation.bsseval import write_frames  # its import takes seconds
 
     frames = {name: stem.frames for name, stem in track.stems.items()}
-    path = output / TRACKS / f"{_shorten(track.track)}.json"
+    path = output / TRACKS / f"{shorten_name(track.track)}.json"
     write_frames(path, track.track, frames, options)
-
-
-def _shorten(name: str) -> str:
-    """Return a name that a file can have; one that is cut ends in a few digits of its own."""
-    if len(name.encode()) <= _NAME_BYTES:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{name.encode()[:_NAME_BYTES].decode(errors='ignore')} {digest}"
 
 
 def _write(

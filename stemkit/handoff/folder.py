@@ -1,6 +1,7 @@
 """Hand all tracks below a folder to other programs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from stemkit.errors import HandoffError, StemkitError
@@ -8,7 +9,7 @@ from stemkit.handoff.kinds import Handoff
 from stemkit.handoff.notes import Notes, hash_text, hash_track
 from stemkit.handoff.reaper import check_names, name_folder_project, write_reaper_folder
 from stemkit.handoff.write import HandedOff, find_missing, hand_off
-from stemkit.tracks.find import find_tracks
+from stemkit.tracks.find import Fault, find_tracks
 from stemkit.tracks.track import Track
 
 
@@ -18,18 +19,19 @@ def hand_off_folder(
     *,
     missing_only: bool = False,
     skip: frozenset[Path] = frozenset(),
+    more: Iterable[Track | Fault] = (),
 ) -> Iterator[tuple[Path, HandedOff | str]]:
     """Make the files of each hand-off of each track below `folder`.
 
-    With `missing_only` only of tracks that have a record, what isn't there or was made of other
-    stems; nothing of the tracks whose first stems are in `skip`.
+    With `missing_only` only of tracks that have a record, and of `more`, what isn't there or was
+    made of other stems; nothing of the tracks whose first stems are in `skip`.
 
     Yields each track's folder and what was made there, and each file or folder that can't be used
     and why. Last comes REAPER's project of all tracks together, if that is among `handoffs` and
     isn't there as it is to be.
     """
     tracks = []
-    for track in find_tracks(folder, guess=not missing_only):
+    for track in chain(find_tracks(folder, guess=not missing_only), more):
         if not isinstance(track, Track):
             yield track
             continue

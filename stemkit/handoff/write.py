@@ -1,5 +1,6 @@
 """Hand a track to other programs, whichever are asked for."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,12 +56,18 @@ def hand_off(track: Track, handoffs: Sequence[Handoff], source: Path | None = No
 
 
 def find_missing(track: Track, handoffs: Sequence[Handoff]) -> tuple[Handoff, ...]:
-    """Return those of `handoffs` whose files aren't there, or were made of other stems."""
+    """Return those of `handoffs` whose files aren't there, or were made of other stems.
+
+    Without a record nobody can tell what they were made of: they may know more than the stems say.
+    """
     notes, made_of = Notes.read(track), hash_track(track)
     return tuple(
         handoff
         for handoff in handoffs
-        if not all(notes.is_current(path, made_of) for path in _list_files(handoff, track))
+        if not all(
+            notes.is_current(path, made_of) if track.record else os.path.lexists(path)
+            for path in _list_files(handoff, track)
+        )
     )
 
 

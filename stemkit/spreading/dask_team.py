@@ -13,6 +13,7 @@ from weakref import WeakSet
 from distributed import Client, Future, KilledWorker
 from joblib._parallel_backends import ParallelBackendBase
 
+from stemkit import __version__
 from stemkit.errors import ClusterError
 from stemkit.spreading.team import Died, Raised, Team, require_listener
 
@@ -36,6 +37,7 @@ def open_dask(address: str, workers: int | None) -> Iterator[Team]:
                     f"the Dask scheduler at {address} has no workers;"
                     f" start some with: dask worker {address}"
                 ) from error
+            _require_stemkit(client)
             backend = _DaskBackend(client, address)
             with backend.watched():
                 yield Team(backend, workers or sum(client.ncores().values()))
@@ -60,6 +62,20 @@ def _connect(address: str) -> Client:
     if isinstance(client, Exception):
         raise ClusterError(refusal) from client
     return client
+
+
+def _require_stemkit(client: Client) -> None:
+    """Raise ClusterError for a worker without this stemkit.
+
+    Without any it would end over its first item; another version may give other results.
+    """
+    for worker, found in client.get_versions(packages=["stemkit"])["workers"].items():
+        version = found["packages"]["stemkit"]
+        if version != __version__:
+            has = f"stemkit {version}" if version else "no stemkit"
+            raise ClusterError(
+                f"the Dask worker at {worker} has {has}; install stemkit {__version__} there"
+            )
 
 
 @contextmanager

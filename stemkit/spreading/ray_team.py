@@ -10,8 +10,15 @@ from typing import Any, TextIO
 
 import ray
 from joblib._parallel_backends import ParallelBackendBase
-from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
+from ray.exceptions import (
+    NodeDiedError,
+    OutOfMemoryError,
+    RaySystemError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 
+from stemkit import __version__
 from stemkit.errors import ClusterError
 from stemkit.spreading.team import Died, Raised, Team, require_listener
 
@@ -85,6 +92,10 @@ class _RayBackend(ParallelBackendBase):  # type: ignore[misc]
             return future.result()
         except (WorkerCrashedError, OutOfMemoryError, NodeDiedError) as error:
             return [Died(f"{type(error).__name__} of Ray")]
+        except RaySystemError as error:
+            reason = str(error).strip().splitlines()[-1]
+            line = f"Ray's workers can't run this; install stemkit {__version__} there: {reason}"
+            return [Raised(ClusterError(line))]
         except RayTaskError as error:
             return [Raised(error.cause)]
         except BaseException as error:

@@ -11,7 +11,7 @@ from stemkit.audio.probe import probe_audio
 from stemkit.audio.sniff import claims_audio
 from stemkit.errors import AudioError, RecordError
 from stemkit.tracks.names import ORIGINAL, RUN_RECORD, name_original
-from stemkit.tracks.record import RunRecord, StemRecord, TrackRecord, read_record
+from stemkit.tracks.record import RunRecord, TrackRecord, read_record
 from stemkit.tracks.track import Stem, Track
 
 _ORIGINAL = re.compile(rf"\b{ORIGINAL}\b")
@@ -144,7 +144,7 @@ def make_track(
     outside = [one.file for one in record.stems if not is_inside(base / one.file, root)]
     if outside:
         return base, f"the record of {record.name!r} names {outside[0]!r}, outside of {root}"
-    present = [one for one in record.stems if (base / one.file).is_file()]
+    present = [one for one in record.stems if _is_file(base / one.file)]
     if not present:
         lost = any("\ufffd" in one.file for one in record.stems)
         why = "have a name that no record can hold" if lost else "aren't there any more"
@@ -159,7 +159,7 @@ def make_track(
         present[0].sample_rate,
         max(one.channels for one in present),
         max(one.frames for one in present),
-        _find_original(first, present[0], taken),
+        _find_original(first, present[0].stem, taken),
         record,
     )
 
@@ -174,9 +174,16 @@ def _name_project(file: str, stem: str, track: str) -> str:
     return track if not rest or rest.isdigit() else rest
 
 
-def _find_original(first: Path, stem: StemRecord, taken: Collection[Path]) -> Path | None:
-    path = name_original(first, stem.stem)
-    return path if path.is_file() and path not in taken else None
+def _find_original(first: Path, stem: str, taken: Collection[Path]) -> Path | None:
+    path = name_original(first, stem)
+    return path if _is_file(path) and path not in taken else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _plain(path: Path) -> Path:
@@ -211,3 +218,19 @@ def _guess_track(folder: Path, names: list[str]) -> Iterator[Track]:
     first, name = files[0], folder.resolve().name
     track = Track(name, folder, name, stems, first.sample_rate, first.channels, files[0].frames)
     yield replace(track, original=originals[0] if len(originals) == 1 else None)
+
+
+def make_unrecorded(name: str, stems: tuple[Stem, ...]) -> Track | Fault:
+    """Return the track of stems that have no record, of which nothing is known but their files."""
+    first, folder = stems[0], stems[0].path.parent
+    try:
+        files = [probe_audio(stem.path) for stem in stems]
+    except AudioError as error:
+        return folder, f"{name!r} has no record, so it isn't handed off: {error}"
+    shape = {(one.sample_rate, one.channels, one.frames or 0) for one in files}
+    rate, channels, frames = shape.pop()
+    if shape or not frames:
+        return folder, f"{name!r} has no record and no stems of one length, so it isn't handed off"
+    project = _name_project(first.path.stem, first.name, name)
+    original = _find_original(first.path, first.name, [stem.path for stem in stems])
+    return Track(name, folder, project, stems, rate, channels, frames, original)

@@ -8,7 +8,7 @@ import soundfile
 from stemkit.batch.outcomes import Done, Failed, Outcome
 from stemkit.files import hash_content
 from stemkit.nn.checkpoints import save_checkpoint
-from tests.separation.networks import make_tiny
+from tests.separation.networks import make_least
 
 
 def write_song(path: Path, seconds: float = 0.5, seed: int = 0) -> Path:
@@ -22,7 +22,7 @@ def write_song(path: Path, seconds: float = 0.5, seed: int = 0) -> Path:
 
 def save_tiny(path: Path, gain: float = 1.0) -> Path:
     """Write the weights of a tiny network, one of them times `gain`."""
-    network = make_tiny()
+    network = make_least()
     next(network.parameters()).data *= gain
     save_checkpoint(network, path)
     return path

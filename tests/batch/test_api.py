@@ -2,15 +2,18 @@
 
 import logging
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from mutagen.flac import FLAC
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import stemkit
 from stemkit.batch.api import separate_files
+from stemkit.batch.blas import one_thread
 from stemkit.batch.cancel import CancelToken
 from stemkit.batch.outcomes import Done
 from stemkit.batch.request import OutputOptions
@@ -93,6 +96,35 @@ def test_leaving_a_loop_leaves_the_token_as_it_was(given: dict[str, Any]) -> Non
     assert list(separate_files(**given, cancel=token)) == []
 
 
+def count_blas_threads() -> list[int]:
+    return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+
+def test_numpy_keeps_its_threads_however_runs_overlap(given: dict[str, Any]) -> None:
+    with threadpool_limits(2, user_api="blas"):
+        before = count_blas_threads()
+        one = separate_files(**given)
+        other = separate_files(**given | {"output": given["output"].with_name("other")})
+        for run in (one, other, one, other):
+            next(run)
+            assert count_blas_threads() == before
+        one.close()
+        assert len([*other]) == 1
+        assert count_blas_threads() == before
+
+
+def test_numpy_has_one_thread_until_the_last_run_that_waits_ends() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        before = count_blas_threads()
+        first, second = ExitStack(), ExitStack()
+        for stack in (first, second):
+            stack.enter_context(one_thread.hold())
+        first.close()
+        assert set(count_blas_threads()) == {1}
+        second.close()
+        assert count_blas_threads() == before
+
+
 def test_projects_are_made_of_all_songs_and_of_those_done_before(
     given: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,3 +173,12 @@ def test_a_dot_in_the_name_of_a_model_is_a_part_of_it(
     assert len(paths) == 6
     assert all(path.is_relative_to(given["output"] / "mine-1.0") for path in paths)
     assert FLAC(paths[0])["encodedby"] == [f"stemkit {stemkit.__version__}, model mine-1.0"]
+
+
+def test_a_model_that_was_replaced_is_loaded_anew(given: dict[str, Any]) -> None:
+    stem = given["output"] / "0" / "vocals.wav"
+    list(separate_files(**given))
+    before = stem.read_bytes()
+    save_tiny(given["model"], gain=0.5)
+    list(separate_files(**given))
+    assert stem.read_bytes() != before

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from stemkit.batch.driving import drive
 from stemkit.batch.find import Findings, find_audio
+from stemkit.batch.jobs import Job
 
 NOBODY = 65534
 WAV = b"RIFF\x24\0\0\0WAVEfmt "
@@ -76,6 +78,39 @@ def test_circles_of_links_end(library: Path) -> None:
 def test_a_link_does_not_lead_into_the_output_folder(library: Path) -> None:
     write_song(library.parent / "out" / "song" / "vocals.wav")
     (library / "stems").symlink_to(library.parent / "out")
+    assert songs(find(library), library) == ["z/song.wav"]
+
+
+@pytest.mark.parametrize("is_link", [False, True], ids=["folder", "link"])
+def test_stems_of_another_run_are_found_only_when_its_folder_is_given(
+    library: Path, is_link: bool
+) -> None:
+    stems = library / "stems"
+    folder = library.parent / "elsewhere" if is_link else stems
+    targets = {"vocals": "song/vocals.wav", "accompaniment": "song/accompaniment.wav"}
+    for name in (*targets.values(), "song/original.wav", "another.wav"):
+        write_song(folder / name)
+    if is_link:
+        stems.symlink_to(folder)
+    with drive(folder) as ledger:
+        ledger.expect([Job(library / "z" / "song.wav", folder, targets)], "")
+    findings = find(library)
+    assert sorted(songs(findings, library)) == ["stems/another.wav", "z/song.wav"]
+    assert (findings.left_out, findings.other, findings.faults) == ([stems], [], [])
+    findings = find(library, stems)
+    assert len(findings.audio) == 5
+    assert findings.left_out == find(stems).left_out == []
+
+
+def test_a_ledger_that_can_not_be_read_hides_no_songs(library: Path) -> None:
+    write_song(library / "z" / "song" / "vocals.wav")
+    (library / "z" / ".stemkit").mkdir()
+    (library / "z" / ".stemkit" / "ledger.sqlite").write_text("of a newer stemkit")
+    assert songs(find(library), library) == ["z/song.wav", "z/song/vocals.wav"]
+
+
+def test_a_folder_is_no_output_folder_for_a_hidden_folder_in_it(library: Path) -> None:
+    (library / "z" / ".stemkit").mkdir()
     assert songs(find(library), library) == ["z/song.wav"]
 
 

@@ -104,15 +104,44 @@ def test_one_unlucky_group_of_names_stops_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "top", "below"),
     [
-        ("{folder}_{track}/{stem}", "_song/vocals.wav", "x_song/vocals.wav"),
+        ("{folder}_{track}/{stem}", "song/vocals.wav", "x_song/vocals.wav"),
+        ("{folder} - {track}/{stem}", "song/vocals.wav", "x - song/vocals.wav"),
+        ("{folder}.{track}.{stem}", "song.vocals.wav", "x.song.vocals.wav"),
+        ("[{folder}] {track}/{stem}", "song/vocals.wav", "[x] song/vocals.wav"),
+        ("{track} ({folder})/{stem}", "song/vocals.wav", "song (x)/vocals.wav"),
+        ("{track}-{folder}-{stem}", "song-vocals.wav", "song-x-vocals.wav"),
+        ("{folder}/{folder} - {track}/{stem}", "song/vocals.wav", "x/x - song/vocals.wav"),
+        ("{{folder}} {track}/{stem}", "{folder} song/vocals.wav", None),
         ("all/{folder}/{track}/{stem}", "all/song/vocals.wav", "all/x/song/vocals.wav"),
+        ("{folder}/.{track}/{stem}", ".song/vocals.wav", "x/.song/vocals.wav"),
     ],
 )
-def test_no_folder_is_no_dot(tmp_path: Path, template: str, top: str, below: str) -> None:
+def test_no_folder_leaves_nothing(
+    tmp_path: Path, template: str, top: str, below: str | None
+) -> None:
+    """Neither a dot nor what stands between it and the rest."""
     write_song(tmp_path / "in" / "song.wav")
-    write_song(tmp_path / "in" / "x" / "song.wav")
+    if below:
+        write_song(tmp_path / "in" / "x" / "song.wav")
     plan = plan_jobs([tmp_path / "in"], name(tmp_path / "out", template))
-    assert sorted(targets(plan, tmp_path / "out")) == sorted([top, below])
+    assert sorted(targets(plan, tmp_path / "out")) == sorted(filter(None, [top, below]))
+
+
+@pytest.mark.parametrize("letter", ["x", "ß", "歌", os.fsdecode(b"\xe9")])
+@pytest.mark.parametrize("template", ["{track}", "{track} ({stem})"])
+def test_a_record_has_a_name_wherever_its_stems_have_one(
+    tmp_path: Path, template: str, letter: str
+) -> None:
+    longest = 242 // len(os.fsencode(letter))  # " (vocals).wav" has 13 of 255
+    songs = {letter, letter * (longest // 2), letter * longest, f"{letter * (longest - 1)}y"}
+    for song in songs:
+        write_song(tmp_path / "in" / "plain.wav").rename(tmp_path / "in" / f"{song}.wav")
+    naming = Naming(tmp_path / "out", ("vocals",), ".wav", "m", template)
+    jobs = plan_jobs([tmp_path / "in"], naming).jobs
+    assert {job.source.stem for job in jobs} == songs
+    names = {job.record_name for job in jobs}
+    assert len(names) == 4
+    assert all(name.endswith(".json") and len(os.fsencode(name)) <= 255 for name in names)
 
 
 def test_a_template_that_gives_two_songs_one_name_is_refused(tmp_path: Path) -> None:

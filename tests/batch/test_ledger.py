@@ -95,7 +95,7 @@ def test_what_was_running_is_interrupted_by_the_next_driver(tmp_path: Path) -> N
 
 def test_a_number_that_is_too_great_is_a_line(tmp_path: Path) -> None:
     with drive(tmp_path) as ledger, pytest.raises(LedgerError, match="too large"):
-        ledger.refresh("song/vocals.wav", SourceState(1, 2**63, ""))
+        ledger.refresh("song/vocals.wav", tmp_path, 2**63)
 
 
 def test_settings_are_found_by_their_fingerprint(tmp_path: Path) -> None:

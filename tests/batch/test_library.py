@@ -96,6 +96,21 @@ def test_a_library_that_has_moved_is_not_done_again(library: Library) -> None:
     assert library.reasons() == {}
 
 
+def test_a_library_that_was_copied_is_read_once(library: Library) -> None:
+    """Its songs are told to be the same by their content, and known where they are from then on."""
+    library.run()
+    copy = library.songs.with_name("copy")
+    library.songs = Path(shutil.copytree(library.songs, copy))
+    assert library.reasons() == {}
+    with open_known(library.out) as ledger:
+        assert {Path(entry.source).parent for entry in ledger.entries()} == {copy}
+    song = copy / "1.wav"
+    before = song.stat()
+    write_song(song, seed=100)
+    os.utime(song, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert library.reasons() == {}  # size and time are what they were: it isn't read
+
+
 def test_other_settings_are_done_again_and_named(
     library: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ from stemkit.weights.add import AddOptions, add_model
 from stemkit.weights.models import load_network
 from tests.evaluation.making import (
     RATE,
+    draw_nothing,
     make_noise,
     needs_ffmpeg,
     write_song,
@@ -27,6 +28,12 @@ from tests.weights.shelf import save_small
 
 CLIP = Path(__file__).parents[2] / "examples" / "audio" / "word-war-vi.ogg"
 FAST = ("--metrics", "sdr,si-sdr", "--jobs", "1")
+
+
+@pytest.fixture(autouse=True)
+def _draw_little(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.name != test_it_tells_and_writes_scores.__name__:
+        draw_nothing(monkeypatch)
 
 
 @pytest.fixture

@@ -300,6 +300,73 @@ def test_the_mix_of_a_preset_is_not_heard_on_top_of_its_stems(
     assert [one["is_mix"] for one in record["stems"]] == [False, False, True]
 
 
+@pytest.mark.parametrize("template", ["{folder}/{track}/{stem}", "{track} ({stem})"])
+def test_songs_without_a_record_are_handed_off_as_their_files_are(
+    template: str, songs: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, kept = tmp_path / "out", ["--name-template", template, "--provenance", "off"]
+    assert separate(songs, out, model, *kept) == 0
+    assert not list(out.rglob("*.rpp"))
+    assert separate(songs, out, model, *kept, "--handoff", "reaper,audacity") == 0
+    made = {path.name: path for path in out.rglob("*.*") if path.suffix in (".rpp", ".lof")}
+    assert made.keys() == {"one.rpp", "two.rpp", "one.lof", "two.lof", "out.rpp"}
+    for name in ("one", "two"):
+        for stem in ("vocals", "accompaniment"):
+            assert f'NAME "{stem}"' in made[f"{name}.rpp"].read_text()
+    (made["two.lof"]).unlink()
+    made["one.lof"].write_text("edited")
+    before = hash_all(out)
+    assert separate(songs, out, model, *kept, "--handoff", "reaper,audacity") == 0
+    now = hash_all(out)
+    assert now.keys() - before.keys() == {made["two.lof"].relative_to(out).as_posix()}
+    assert {name: now[name] for name in before} == before
+    assert separate(songs, out, model, *kept, "--handoff", "reaper,audacity") == 3
+    assert capsys.readouterr().err == ""
+
+
+def test_songs_without_a_record_that_can_not_be_handed_off_are_told(
+    songs: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert separate(songs, out, model, "--provenance", "off") == 0
+    stem = out / "one" / "vocals.wav"
+    write_song(stem, 0.5)
+    assert separate(songs, out, model, "--provenance", "off", "--handoff", "audacity") == 0
+    told = capsys.readouterr().err.splitlines()
+    (line,) = (one for one in told if "no record" in one)
+    assert str(out / "one") in line
+    assert (out / "deep" / "two" / "two.lof").is_file()
+    shutil.rmtree(out / "one")  # nobody asks for that song any more
+    options = ["--provenance", "off", "--handoff", "audacity"]
+    assert separate(songs / "deep", out, model, *options) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_twins_without_a_record_are_handed_off(songs: Path, model: str, tmp_path: Path) -> None:
+    shutil.copy(songs / "one.wav", songs / "twin.wav")
+    out = tmp_path / "out"
+    options = ["--dedupe", "--provenance", "off", "--handoff", "audacity"]
+    assert separate(songs, out, model, *options) == 0
+    assert {path.name for path in out.rglob("*.lof")} == {"one.lof", "two.lof", "twin.lof"}
+
+
+def test_the_mix_of_a_preset_is_muted_without_a_record_too(
+    songs: Path, model: str, tmp_path: Path
+) -> None:
+    preset = tmp_path / "both.toml"
+    preset.write_text(
+        'version = 1\nsummary = "t"\n[stems.vocals]\n[stems.accompaniment]\n'
+        '[mix]\nname = "sum"\nstem_files = true\n'
+    )
+    out = tmp_path / "out"
+    options = ["-p", str(preset), "--provenance", "off"]
+    assert separate(songs, out, model, *options) == 0
+    assert separate(songs, out, model, *options, "--handoff", "audacity") == 0
+    said = (out / "one" / "one.lof").read_text()
+    assert "vocals.wav" in said
+    assert "sum.wav" not in said
+
+
 def test_stems_in_folders_of_their_own_are_one_track_each(
     songs: Path, model: str, tmp_path: Path
 ) -> None:

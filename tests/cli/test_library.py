@@ -256,6 +256,84 @@ def test_status_tells_what_became_of_each_song(
             assert read_tree(tmp_path / "out")[output["path"]] == output["sha256"]
 
 
+def test_status_tells_what_was_refused_until_it_is_done_or_gone(
+    command: list[str],
+    songs: Path,
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Names that can't be made, links, stems that were edited, a song in another's place."""
+    out = tmp_path / "out"
+    (songs / "bad.wav").unlink()
+    assert run([*command, "-q"]) == 0
+    edited = out / "1" / "vocals.wav"
+    kept = edited.read_bytes()
+    edited.write_text("edited")
+    write_song(songs / "Loud.wav", seed=20)
+    write_song(songs / "loud.wav", seed=21)
+    write_song(songs / "far.wav", seed=22)
+    (tmp_path / "far").mkdir()
+    (out / "far").symlink_to(tmp_path / "far")
+    (songs / "gone.wav").symlink_to("nowhere.wav")
+    other = write_song(tmp_path / "other" / "0.wav", seed=23)
+    assert run([*command, "-q", "--bit-depth", "16"]) == 1
+    assert run(["separate", str(other), "-o", str(out), "-m", str(model), "-q"]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 6
+    assert run(["status", str(out)]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "3 done, 6 failed"
+    assert {line.removeprefix("failed ") for line in told[2:]} == {
+        line.removeprefix("error: ") for line in errors
+    }
+    assert run(["status", str(out), "--json", "--failed"]) == 1
+    status = json.loads(capsys.readouterr().out)
+    assert status["counts"] == {"done": 3, "failed": 6}
+    assert {job["status"] for job in status["jobs"]} == {"failed"}
+    assert run(["retry", str(out), "-q"]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 6
+    edited.write_bytes(kept)
+    (songs / "Loud.wav").rename(songs / "renamed.wav")
+    (out / "far").unlink()
+    for gone in (songs / "gone.wav", other):
+        gone.unlink()
+    assert run([*command, "-q", "--bit-depth", "16"]) == 0
+    assert run(["status", str(out)]) == 0
+    assert capsys.readouterr().out.startswith("6 done\n")
+
+
+def test_status_tells_of_a_run_that_found_nothing_it_could_read(
+    songs: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "list").write_text(f"{songs}\n")  # a folder, which a list may not name
+    listed = ["separate", "--files-from", str(tmp_path / "list"), "-o", str(out), "-m", str(model)]
+    assert run([*listed, "-q"]) == 1
+    capsys.readouterr()
+    assert run(["status", str(out)]) == 1
+    assert "1 failed" in capsys.readouterr().out
+    (tmp_path / "list").write_text(f"{songs / '1.wav'}\n")
+    assert run([*listed, "-q"]) == 0
+    assert run(["status", str(out)]) == 0
+
+
+def test_clean_forgets_what_was_refused_and_is_gone(
+    command: list[str], songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (songs / "bad.wav").unlink()
+    for name in ("Loud.wav", "loud.wav"):
+        write_song(songs / name)
+    assert run([*command, "-q"]) == 1
+    (songs / "loud.wav").unlink()
+    capsys.readouterr()
+    assert run(["clean", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("weren't done: 1")
+    assert run(["status", str(tmp_path / "out"), "--failed"]) == 1
+    (told,) = capsys.readouterr().out.splitlines()
+    assert told.startswith(f"failed {songs / 'Loud.wav'}: ")
+
+
 def test_retry_does_what_failed_with_the_settings_that_it_had(
     command: list[str], songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -318,6 +396,25 @@ def test_retry_leaves_alone_what_a_link_leads_outside(
     assert (tmp_path / "out" / "2" / "vocals.wav").exists()
 
 
+def test_the_output_folder_of_another_run_is_left_out_with_a_line(
+    command: list[str], songs: Path, model: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (songs / "bad.wav").unlink()
+    nested = songs / "stems"
+    assert run(["separate", str(songs), "-o", str(nested), "-m", str(model), "-q"]) == 0
+    assert run(command) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line for line in told if str(nested) in line] == [
+        f"left out the stems in {nested}: stemkit wrote them; "
+        "give the folder as an input to have them separated"
+    ]
+    assert told[-1] == "3 done, 1 not audio"
+    assert run([*command, "--json"]) == 3
+    (event,) = (one for one in read_events(capsys) if one["event"] == "warning")
+    assert event["path"] == str(nested)
+
+
 def test_clean_removes_temporary_files_and_nothing_else(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -340,7 +437,7 @@ def test_clean_leaves_a_review_alone(command: list[str], tmp_path: Path) -> None
     """One may be being made: its own lock keeps other reviews out, and it cleans up itself."""
     out = tmp_path / "out"
     assert run([*command, "-q"]) == 1
-    assert run(["review", str(out), "--no-audio", "-q"]) == 0
+    assert run(["review", str(out), "--no-audio", "--workers", "1", "-q"]) == 0
     partials = [out / "review" / place / ".stemkit-9-a.partial" for place in (".", "tracks")]
     for partial in partials:
         partial.touch()
@@ -453,6 +550,25 @@ def test_what_is_dropped_into_a_watched_folder_is_separated(
     assert "error" not in err
     tree = read_tree(tmp_path / "out")
     assert {"new/dropped/vocals.wav", "slow/vocals.wav"} < tree.keys()
+
+
+@pytest.mark.slow
+def test_a_watched_file_that_goes_leaves_the_others_watched(
+    command: list[str], songs: Path, tmp_path: Path
+) -> None:
+    (songs / "bad.wav").unlink()
+    alone = write_song(tmp_path / "alone.wav", seed=19)
+    options = ["--json", "--watch", "--settle-seconds", "0.3"]
+    with start([*command, str(alone), *options]) as process:
+        for _ in range(4):
+            wait_for(process, "done")
+        alone.unlink()
+        write_song(songs / "dropped.wav", seed=20)
+        wait_for(process, "done")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "error" not in err
 
 
 def test_a_run_goes_on_in_another_thread(command: list[str]) -> None:

@@ -231,15 +231,39 @@ def test_retry_keeps_what_a_run_was_asked_for(songs: Path, model: str, tmp_path:
     assert (out / "plain" / "plain.lof").is_file()
 
 
-def test_a_ledger_of_an_earlier_stemkit_goes_on(songs: Path, model: str, tmp_path: Path) -> None:
-    """One that knows of no records: a table and a name more are all that is new."""
+def test_retry_keeps_what_the_run_was_asked_for_that_failed(
+    songs: Path, model: str, tmp_path: Path
+) -> None:
+    """Not what a later run with the same settings was asked for."""
     out = tmp_path / "out"
-    assert separate(songs, out, model, "--provenance", "off") == 0
+    plain, tagged = songs / "plain.wav", songs / "album" / "tagged.flac"
+    good = plain.read_bytes()
+    plain.write_bytes(good[:-100])
+    assert separate(plain, out, model, "--provenance", "off") == 1
+    assert separate(tagged, out, model, "--handoff", "audacity") == 0
+    plain.write_bytes(good)
+    assert run(["retry", str(out), "-q"]) == 0
+    assert sorted(path.name for path in (out / "plain").iterdir()) == [
+        "accompaniment.wav", "vocals.wav",
+    ]  # fmt: skip
+
+
+def test_a_ledger_of_an_earlier_stemkit_goes_on(songs: Path, model: str, tmp_path: Path) -> None:
+    """One that knows of no records: tables, a column and a name more are all that is new."""
+    out = tmp_path / "out"
+    plain = (songs / "plain.wav").read_bytes()
+    (songs / "plain.wav").write_bytes(plain[:-100])
+    assert separate(songs, out, model, "--provenance", "off") == 1
     ledger = Ledger(out / ".stemkit", writable=True)
     ledger._ask("DROP TABLE records")
+    ledger._ask("DROP TABLE refused")
+    ledger._ask("ALTER TABLE jobs DROP COLUMN places")
     ledger._ask("""UPDATE jobs SET targets = replace(targets, ', "": ', ', "old": ')""")
     ledger._ask("UPDATE jobs SET targets = json_remove(targets, '$.old')")
     ledger.close()
+    assert run(["status", str(out)]) == 1
+    (songs / "plain.wav").write_bytes(plain)
+    assert run(["retry", str(out), "-q"]) == 0
     assert run(["status", str(out)]) == 0
     assert separate(songs, out, model, "--provenance", "run") == 3
     assert separate(songs, out, model, "--provenance", "run", "--overwrite") == 0

@@ -12,7 +12,7 @@ import soundfile
 from stemkit.cli.main import run
 from stemkit.nn.checkpoints import save_checkpoint
 from stemkit.samples import Samples
-from tests.separation.networks import make_tiny
+from tests.separation.networks import make_least
 
 RATE = 44100
 HEAD = 'version = 1\nsummary = "test"\n'
@@ -21,7 +21,7 @@ HEAD = 'version = 1\nsummary = "test"\n'
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_checkpoint(make_tiny(), path)
+    save_checkpoint(make_least(), path)
     return path
 
 
@@ -116,6 +116,21 @@ def test_a_mix_comes_out_under_its_name_in_the_presets_format(
     assert list_files(tmp_path / "out") == ["album/mono/sing.flac", "song/sing.flac"]
     assert soundfile.info(tmp_path / "out/song/sing.flac").subtype == "PCM_16"
     assert read(tmp_path / "out/album/mono/sing.flac").shape == (1, 2 * RATE)
+
+
+def test_a_song_with_a_very_long_name_is_applied_and_found_again(
+    library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (library / "empty.wav").unlink()
+    song = library / f"{'歌' * 83}.wav"
+    (library / "song.wav").rename(song)
+    preset, out = write_preset(tmp_path, "[mix]"), tmp_path / "out"
+    assert apply(preset, library, "-o", out, "-q") == 0
+    assert list_files(out) == ["album/mono.wav", song.name]
+    assert run(["handoff", str(out), "--to", "audacity", "-q"]) == 0
+    assert sorted(path.name for path in out.rglob("*.lof")) == ["mono.lof", f"{song.stem}.lof"]
+    assert apply(preset, library, "-o", out, "-q") == 3
+    assert capsys.readouterr().err == ""
 
 
 def test_the_command_line_overrules_the_presets_format(

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def kill_worker_at(folder: Path, number: int) -> None:
 
 def refuse(number: int) -> int:
     raise ValueError(f"no {number}")
+
+
+class Missing(int):
+    """Something that can be sent, of a module that isn't where it arrives."""
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return import_module, ("missing_there",)
 
 
 @pytest.fixture
@@ -143,6 +151,29 @@ def test_what_a_function_raises_on_dask_is_raised(cluster: Cluster) -> None:
         list(spread(refuse, range(5), Spreading("dask", None, cluster.address)))
 
 
+def test_a_dask_worker_with_another_stemkit_is_named(cluster: Cluster, tmp_path: Path) -> None:
+    """Without stemkit it would end over the first item, and with another give other results."""
+    from distributed import Client
+
+    other = tmp_path / "stemkit-0.0.1.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: stemkit\nVersion: 0.0.1\n")
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "dask", "worker", cluster.address, "--no-nanny", "--no-dashboard"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with Client(cluster.address, set_as_default=False) as client:
+            client.wait_for_workers(3, timeout=30)
+        with pytest.raises(ClusterError, match=r"has stemkit 0\.0\.1; install stemkit"):
+            list(spread(refuse, range(5), Spreading("dask", None, cluster.address)))
+    finally:
+        worker.kill()
+        worker.wait()
+
+
 @pytest.mark.parametrize("backend", ["dask", "ray"])
 def test_an_address_where_nothing_answers_is_named(backend: Backend) -> None:
     pytest.importorskip("distributed" if backend == "dask" else "ray")
@@ -166,6 +197,12 @@ def test_ray_gives_every_result_once_when_a_worker_is_killed(tmp_path: Path) -> 
     )
     results = (tmp_path / "results").read_text()
     assert Counter(map(int, results.split())) == Counter(range(12))
+
+
+def test_what_ray_has_not_got_is_named() -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(ClusterError, match=r"install stemkit .* there: .* named 'missing_there'$"):
+        list(spread(refuse, [Missing()], Spreading("ray", 2, "local")))
 
 
 ON_RAY = """

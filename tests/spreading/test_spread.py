@@ -97,7 +97,7 @@ def test_items_are_taken_no_further_ahead_than_there_are_workers(backend: Backen
 
     def count_items() -> Iterator[int]:
         nonlocal taken
-        for number in range(40):
+        for number in range(20):
             taken += 1
             yield number
 

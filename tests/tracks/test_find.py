@@ -136,6 +136,24 @@ def test_linked_folders_are_followed_where_that_is_asked(
         assert "'../../elsewhere/song/vocals.wav', outside of" in str(fault)
 
 
+def test_names_that_are_too_long_hide_nothing(tmp_path: Path) -> None:
+    """No file has that of the original, or that in a record which was edited."""
+    longest = "x" * 251
+    for name, file in (("long", longest), ("lost", f"{longest}x"), ("song", "vocals")):
+        make_track(tmp_path / name, frames=100, original=False)
+        if name == "long":
+            (tmp_path / name / "vocals.wav").rename(tmp_path / name / f"{file}.wav")
+        record = tmp_path / name / "provenance.json"
+        record.write_text(record.read_text().replace('"vocals.wav"', f'"{file}.wav"'))
+    found = list(find_tracks(tmp_path))
+    assert [one.name for one in found if isinstance(one, Track)] == ["long", "lost", "song"]
+    (fault,) = (one for one in found if not isinstance(one, Track))
+    assert fault == (
+        tmp_path / "lost" / f"{longest}x.wav",
+        "isn't there any more, a stem of 'lost'",
+    )
+
+
 def test_a_pipe_among_stems_is_passed_by(tmp_path: Path) -> None:
     make_track(tmp_path / "song", frames=100)
     os.mkfifo(tmp_path / "song" / "x.json")
