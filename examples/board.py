@@ -5,10 +5,11 @@ python examples/board.py song.wav vocals.wav --room 0.6
 
 import argparse
 
-import pedalboard
+import numpy as np
+from pedalboard import BrickwallLimiter, Compressor, Gain, HighpassFilter, Mix, Reverb
 from pedalboard.io import AudioFile
 
-from stemkit import Board, Separator
+from stemkit import Board, Separator, StemkitError
 
 
 def main() -> None:
@@ -18,19 +19,21 @@ def main() -> None:
     parser.add_argument("target")
     parser.add_argument("--stem", default="vocals")
     parser.add_argument("--room", type=float, default=0.4)
-    arguments = parser.parse_args()
-    board = Board([pedalboard.HighpassFilter(60), Separator(arguments.stem)])
-    board.append(pedalboard.Compressor(threshold_db=-24, ratio=3))
-    board.append(pedalboard.Mix([pedalboard.Gain(0), pedalboard.Reverb(arguments.room)]))
-    board.append(pedalboard.BrickwallLimiter(ceiling_db=-1))
+    options = parser.parse_args()
+    board = Board([HighpassFilter(60), Separator(options.stem), Compressor(-24, ratio=3)])
+    board += [Mix([Gain(0), Reverb(options.room)]), BrickwallLimiter(ceiling_db=-1)]
     with (
-        AudioFile(arguments.source) as f,
-        AudioFile(arguments.target, "w", f.samplerate, f.num_channels, bit_depth=24) as o,
+        AudioFile(options.source) as f,
+        AudioFile(options.target, "w", f.samplerate, f.num_channels, bit_depth=24) as o,
     ):
+        o.write(board(np.zeros((f.num_channels, 0), np.float32), f.samplerate, reset=False))
         while f.tell() < f.frames:
             o.write(board(f.read(f.samplerate), f.samplerate, reset=False))
         o.write(board.flush())
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, RuntimeError, ValueError, StemkitError) as error:
+        raise SystemExit(f"error: {error}") from None

@@ -3,11 +3,15 @@
 Then: stemkit separate SONGS -o OUT --preset FILE
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 from stemkit.effects.catalogue import Compressor, Delay, HighpassFilter, Mix, Reverb
 from stemkit.effects.preset import MixSettings, OutputSettings, Preset, StemSettings, check_preset
+
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("file", type=Path)
+file = parser.parse_args().file
 
 dry_voice = Compressor(threshold_db=-20, ratio=3, attack_ms=10, release_ms=120)
 echo = Delay(delay_seconds=0.375, feedback=0.3, mix=1.0)  # a dotted eighth at 120 beats a minute
@@ -26,4 +30,7 @@ preset = Preset(
     output=OutputSettings(tail_seconds=3),  # what still rings after the last note
 )
 check_preset(preset)  # raises PresetError for whatever Pedalboard would refuse
-Path(sys.argv[1]).write_text(preset.to_toml(), encoding="utf-8")
+try:
+    file.write_text(preset.to_toml(), encoding="utf-8")
+except OSError as error:
+    raise SystemExit(f"error: can't write {file}: {error.strerror}") from None

@@ -5,9 +5,10 @@ python examples/pedalboard_loop.py song.wav backing.wav --stem accompaniment
 
 import argparse
 
+import numpy as np
 from pedalboard.io import AudioFile
 
-from stemkit import Separator
+from stemkit import Separator, StemkitError
 
 
 def main() -> None:
@@ -23,11 +24,15 @@ def main() -> None:
         AudioFile(arguments.source) as f,
         AudioFile(arguments.target, "w", f.samplerate, f.num_channels, bit_depth=24) as o,
     ):
+        # What has no frames tells which axis they are: two of stereo wouldn't.
+        o.write(separator(np.zeros((f.num_channels, 0), np.float32), f.samplerate, reset=False))
         while f.tell() < f.frames:
-            block = f.read(f.samplerate)
-            o.write(separator(block, f.samplerate, reset=False))
+            o.write(separator(f.read(f.samplerate), f.samplerate, reset=False))
         o.write(separator.flush())  # what the separator still holds
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, RuntimeError, ValueError, StemkitError) as error:
+        raise SystemExit(f"error: {error}") from None

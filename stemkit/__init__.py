@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stemkit.effects.board import Board as Board
     from stemkit.effects.preset import load_preset as load_preset
     from stemkit.effects.schema import Preset as Preset
+    from stemkit.errors import StemkitError as StemkitError
     from stemkit.separation.options import EngineOptions as EngineOptions
     from stemkit.separation.separator import Separator as Separator
     from stemkit.spreading.spread import Spreading as Spreading
@@ -38,6 +39,7 @@ _HOMES = {
     "Progress": "stemkit.batch.outcomes",
     "Separator": "stemkit.separation.separator",
     "Spreading": "stemkit.spreading.spread",
+    "StemkitError": "stemkit.errors",
     "load_network": "stemkit.weights.models",
     "load_preset": "stemkit.effects.preset",
     "separate_files": "stemkit.batch.api",

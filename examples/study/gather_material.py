@@ -72,7 +72,10 @@ def main() -> None:
         sys.exit(f"not installed: {', '.join(missing)}; needs Debian's apt, mma, fluidsynth")
     if not readings:
         sys.exit(f"no data/audio/{READINGS[0]} in {arguments.pockettorah}; give a whole checkout")
-    gather_material(arguments.material, readings)
+    try:
+        gather_material(arguments.material, readings)
+    except (OSError, soundfile.SoundFileError) as error:
+        sys.exit(f"error: {error}")
 
 
 def gather_material(material: Path, readings: list[Path]) -> None:

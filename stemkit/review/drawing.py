@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from stemkit.files import hash_content
 from stemkit.review.findings import Finding, find_findings
 from stemkit.review.pictures import draw_spectrogram, draw_thumbnail, draw_waveform
 from stemkit.review.preview import RATE, make_preview, preview_channels
@@ -16,7 +17,7 @@ from stemkit.review.sources import Role, Source, list_sources, write_sum
 from stemkit.tracks.colours import colour_of
 from stemkit.tracks.track import Track
 
-VERSION = 1
+VERSION = 2
 """Of what is drawn: raise it, and every track is drawn again."""
 
 MOST_DECODED_BYTES = 2**31
@@ -28,13 +29,17 @@ STATE = ".drawn"
 
 
 class Lane(BaseModel):
-    """A row of a track's page; its files are named by its number, the first is 0."""
+    """A row of a track's page; its files are named by its number, the first is 0.
+
+    `sha256` is that of the audio file's bytes; the sum of the stems has no such file.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     role: Role
     peak: float
+    sha256: str = ""
 
 
 class Drawing(BaseModel):
@@ -105,12 +110,17 @@ def draw_track(track: Track, folder: Path, *, with_audio: bool) -> Drawing:
                 (folder / name_preview(number)).write_text(script, encoding="ascii")
     drawing = Drawing(
         made_from=made_from,
-        lanes=tuple(Lane(name=one.name, role=one.role, peak=scan.peak) for one, scan in rows),
+        lanes=tuple(_describe_lane(source, scan) for source, scan in rows),
         findings=_find(rows),
         playable_seconds=seconds,
     )
     (folder / STATE).write_text(drawing.model_dump_json(), encoding="utf-8")
     return drawing
+
+
+def _describe_lane(source: Source, scan: Scan) -> Lane:
+    sha256 = "" if source.role == "sum" else hash_content(source.path)
+    return Lane(name=source.name, role=source.role, peak=scan.peak, sha256=sha256)
 
 
 def _limit_seconds(track: Track, lanes: int) -> float:

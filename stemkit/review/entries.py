@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stemkit.review.drawing import Drawing
+from stemkit.review.drawing import Drawing, Lane
 from stemkit.tracks.colours import colour_of
-from stemkit.tracks.record import Measures, SourceRecord, TrackRecord
+from stemkit.tracks.record import Measures, SourceRecord, StemRecord, TrackRecord
 from stemkit.tracks.track import Track
 
 _CHANNELS = {1: "mono", 2: "stereo"}
@@ -101,14 +101,28 @@ class Entry:
 
     @property
     def levels(self) -> Iterator[Levels]:
-        """The rows of the table of numbers; of stems without a record, only the peak is known."""
+        """The rows of the table of numbers.
+
+        Only the peak is known of stems without a record, and of those that were changed since.
+        """
+        if self.record:
+            yield Levels("source", self.record.source)
+        for lane, stem in self._rows:
+            colour = colour_of(stem.stem if stem else lane.name).hex
+            if stem and stem.sha256 == lane.sha256:
+                yield Levels(stem.stem, stem, stem.gain_db, colour)
+            else:
+                yield Levels(lane.name, _measure_peak(lane.peak), None, colour)
+
+    @property
+    def _rows(self) -> list[tuple[Lane, StemRecord | None]]:
+        """The lanes that have numbers of their own, each with what the record says of it."""
         if self.record is None:
-            for lane in self.drawing.lanes:
-                yield Levels(lane.name, _measure_peak(lane.peak), None, colour_of(lane.name).hex)
-            return
-        yield Levels("source", self.record.source)
-        for stem in self.record.stems:
-            yield Levels(stem.stem, stem, stem.gain_db, colour_of(stem.stem).hex)
+            return [(lane, None) for lane in self.drawing.lanes]
+        records = {stem.stem: stem for stem in self.record.stems}
+        lanes = [lane for lane in self.drawing.lanes if lane.role == "stem"]
+        named = zip(lanes, self.track.stems, strict=True)
+        return [(lane, records[stem.name]) for lane, stem in named]
 
     @property
     def provenance(self) -> Iterator[tuple[str, str]]:
@@ -127,10 +141,12 @@ class Entry:
             ),
         )
         yield "SHA-256", source.sha256
+        drawn = {lane.sha256 for lane in self.drawing.lanes}
         for stem in self.record.stems:
+            since = "" if stem.sha256 in drawn else "; changed or removed since"
             yield (
                 f"Stem {stem.stem}",
-                f"{stem.file}, {stem.size_bytes} bytes, SHA-256 {stem.sha256}",
+                f"{stem.file}, {stem.size_bytes} bytes, SHA-256 {stem.sha256}{since}",
             )
         if self.record.model:
             yield "Model", f"{self.record.model.name}, SHA-256 {self.record.model.sha256}"

@@ -1,14 +1,17 @@
 """Which device and precision a run uses, and how a network is run there."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from queue import SimpleQueue
 from typing import Protocol
 
 import numpy as np
 import torch
 from joblib import cpu_count
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from stemkit.errors import DeviceError
@@ -163,6 +166,16 @@ def round_nothing() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
+@cache
+def survive_forks() -> None:
+    """Give torch one thread in processes that are forked from this one.
+
+    GNU's OpenMP would wait for ever for the threads that it had here, which a fork doesn't copy.
+    """
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
 def is_memory_error(error: Exception) -> bool:
     """Return whether a step failed for want of memory, for which torch has several errors."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
@@ -179,8 +192,7 @@ class PlainDevice:
     def __init__(self, placement: Placement, lanes: int) -> None:
         self.placement = placement
         self.lanes = lanes
-        self._cores = torch.get_num_threads()
-        self._threads = max(1, self._cores // lanes)
+        survive_forks()
 
     def run(self, network: nn.Module, batch: Samples) -> Samples:
         """Return (batch, sources, channels, frames) for (batch, channels, frames)."""
@@ -197,19 +209,16 @@ class PlainDevice:
 
     @contextmanager
     def _use_threads(self) -> Iterator[None]:
-        """Give a step its share of the cores.
+        """Give a step its share of the cores, by what is this thread's own.
 
-        torch's setting is a thread's own and the start of that of later threads: it is put back.
+        What torch can be told itself would be the start of all later threads too.
         """
-        if self._threads == self._cores:
+        if self.lanes == 1:
             yield
             return
-        torch.get_num_threads()  # a thread's first question sets what others have set since
-        torch.set_num_threads(self._threads)
-        try:
+        cores = torch.get_num_threads()  # a thread's first question sets what was set for all
+        with threadpool_limits(max(1, cores // self.lanes), user_api="openmp"):
             yield
-        finally:
-            torch.set_num_threads(self._cores)
 
 
 class CudaDevice:

@@ -18,8 +18,9 @@ from stemkit.separation.guard import check_guard
 from stemkit.separation.options import DeviceName, EngineOptions, Precision
 from stemkit.separation.predictor import read_config
 from stemkit.separation.processor import DEFAULT_BUFFER_SIZE, Processor, SampleStream, check_rate
-from stemkit.separation.stems import Stems, choose_recipes
+from stemkit.separation.stems import RESIDUAL, StemRecipe, Stems, choose_recipes
 from stemkit.weights.models import load_network
+from stemkit.weights.registry import list_model_names
 
 Model = str | Path | nn.Module
 T = TypeVar("T")
@@ -41,11 +42,13 @@ class _Settings:
         """Return the options of an engine that gives a model's stems, and the chosen one."""
         if not isinstance(self.stem, str):
             raise ArgumentTypeError(f"stem must be a name, not {self.stem!r}")
-        stems = {recipe.name: None for recipe in choose_recipes(sources, None)}
+        chosen = _choose_stem(self.stem, sources)
+        # With a complement beside it, the residual would be that again.
+        own = sources if self.stem == RESIDUAL else (r.name for r in choose_recipes(sources, None))
         if self.guard is True:
-            check_guard(choose_recipes(sources, (self.stem,)))
+            check_guard(chosen)
         return EngineOptions(
-            tuple(stems | {self.stem: None}),
+            tuple(dict.fromkeys((*own, self.stem))),
             self.device,
             self.precision,
             self.batch_size,
@@ -192,7 +195,9 @@ class Separator(Processor):
     ) -> dict[str, Samples]:
         """Return every stem of a whole signal, in one pass, as fresh arrays of its layout.
 
-        Arrays are taken as `process` takes them. A stream that runs isn't touched.
+        They are the model's own and the chosen one. Beside only vocals or only accompaniment there
+        is the other too, unless "residual" is, which is the same. With "residual" they sum to the
+        mix. Arrays are taken as `process` takes them. A stream that runs isn't touched.
         """
         rate, array = check_rate(sample_rate), check_array(input_array)
         with self._lock:
@@ -255,6 +260,17 @@ class _OneStemStream:
         if not parts:
             return np.zeros((self._channels, 0), np.float32)
         return np.concatenate([part[self._stem] for part in parts], axis=1)
+
+
+def _choose_stem(stem: str, sources: tuple[str, ...]) -> tuple[StemRecipe, ...]:
+    try:
+        return choose_recipes(sources, (stem,))
+    except OptionError as error:
+        if stem in list_model_names():
+            raise OptionError(
+                f"{error}; {stem!r} is a model, which goes into Separator(model={stem!r})"
+            ) from None
+        raise
 
 
 def _load_engine(settings: _Settings) -> Engine:

@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 from stemkit.audio.wav import WavLayout, WavWriter
 from stemkit.errors import OptionError
 from stemkit.evaluation.metrics import measure_sdr, measure_si_sdr
-from stemkit.files import replace_file, writing
+from stemkit.files import replace_file, shorten_name, writing
 from stemkit.samples import Samples
 from stemkit.separation.options import SHORTEST_GUARDED_SECONDS
 from stemkit.separation.separator import Separator
@@ -123,15 +123,18 @@ def _run_number(
     conditions, _ = list_conditions(material)
     scores = []
     for example in build_examples(conditions, excerpts, number):
-        sounds = {MIX: example.mix, **example.parts}
+        sounds = [(MIX, example.mix)]
+        sounds += [(shorten_name(kind), part) for kind, part in example.parts.items()]
         for contender in contenders:
             name, stems = str(contender), _load(contender).separate(example.mix, SAMPLE_RATE)
             vocals = stems["vocals"]
             accompaniment = stems.get("accompaniment", example.mix - vocals)
             scores.append(score_example(name, example, vocals, accompaniment))
-            sounds |= {f"{name} vocals": vocals, f"{name} accompaniment": accompaniment}
+            file = shorten_name(Path(name).name)
+            sounds += [(f"{file} vocals", vocals), (f"{file} accompaniment", accompaniment)]
         if audio_folder:
-            _write_sounds(audio_folder / example.condition.name / f"{number + 1:02}", sounds)
+            folder = audio_folder / shorten_name(example.condition.name) / f"{number + 1:02}"
+            _write_sounds(folder, sounds)
     return scores, excerpts.faults
 
 
@@ -184,10 +187,10 @@ def _limit(score_db: float) -> float | None:
 _ESTIMATES = ("* vocals*.wav", "* accompaniment*.wav")
 
 
-def _write_sounds(folder: Path, sounds: Mapping[str, Samples]) -> None:
+def _write_sounds(folder: Path, sounds: Sequence[tuple[str, Samples]]) -> None:
     taken: set[str] = set()
-    for name, audio in sounds.items():
-        path = folder / f"{_choose_name(Path(name).name, taken)}.wav"
+    for name, audio in sounds:
+        path = folder / f"{_choose_name(name, taken)}.wav"
         with writing(path):
             replace_file(path, functools.partial(_write_wav, audio))
     for pattern in _ESTIMATES:  # of an earlier study with other models, whose mix is gone

@@ -139,6 +139,18 @@ def test_projects_are_made_of_all_songs_and_of_those_done_before(
     assert caplog.messages == []
 
 
+def test_inputs_without_audio_are_told(
+    given: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("a")
+    assert list(separate_files(**given | {"inputs": tmp_path / "texts"})) == []
+    assert caplog.messages == [f"no audio in {tmp_path / 'texts'}"]
+    for _ in range(2):  # nor are those all of whose songs are done
+        list(separate_files(**given))
+    assert len(caplog.messages) == 1
+
+
 def test_nothing_is_no_path(given: dict[str, Any]) -> None:
     for wrong in ({"inputs": ""}, {"output": ""}):
         with pytest.raises(OptionError, match="an empty path names nothing"):

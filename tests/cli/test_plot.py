@@ -44,7 +44,13 @@ def write_sound(path: Path, seconds: float = 0.5) -> Path:
     return path
 
 
-@pytest.mark.parametrize("ending", IMAGES)
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param(ending, marks=pytest.mark.slow if ending in ("jpeg", "tiff") else ())
+        for ending in IMAGES
+    ],
+)
 def test_a_file_is_drawn_as_its_ending_says(ending: str, tmp_path: Path) -> None:
     output = tmp_path / f"new/out.{ending.upper()}"
     draw(write_sound(tmp_path / "a.wav"), "-o", output)

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from stemkit.nn.checkpoints import save_checkpoint
-from tests.separation.networks import make_tiny
+from tests.separation.networks import make_least
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "pipeline.py"
 
@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "pipeline.py"
 @pytest.fixture
 def command(tmp_path: Path) -> list[str]:
     model = tmp_path / "tiny.safetensors"
-    save_checkpoint(make_tiny(), model)
+    save_checkpoint(make_least(), model)
     songs = tmp_path / "songs"
     songs.mkdir()
     soundfile.write(songs / "one.wav", np.full((4410, 2), 0.1), 44100)

@@ -1,12 +1,15 @@
-"""Which precision `auto` is, by what a CPU says of itself and by what it does."""
+"""Which precision `auto` is by what a CPU says and does, and whose its threads are."""
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
-from stemkit.separation.device import choose_placement, is_bfloat16_fast
+from stemkit.separation.device import PlainDevice, choose_placement, is_bfloat16_fast
 
 SIDE = 1024  # of the matrices that are multiplied
 TURNS = 12
@@ -45,3 +48,40 @@ def time_product(dtype: torch.dtype) -> float:
     began = time.perf_counter()
     torch.mm(left, right)
     return time.perf_counter() - began
+
+
+@pytest.fixture
+def four_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+def call_in_thread(function: Callable[[], object]) -> None:
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 6, 12])
+def test_steps_share_the_threads_of_now_and_leave_all_others_theirs(
+    four_threads: None, lanes: int
+) -> None:
+    class Asking(nn.Module):
+        def forward(self, mix: Tensor) -> Tensor:
+            used.append(torch.get_num_threads())
+            call_in_thread(lambda: others.append(torch.get_num_threads()))
+            return mix
+
+    used: list[int] = []
+    others: list[int] = []
+    device = PlainDevice(choose_placement("cpu", "float32"), lanes)
+    torch.set_num_threads(6)
+    batch = np.zeros((1, 2, 8), np.float32)
+    call_in_thread(lambda: device.run(Asking(), batch))
+    device.run(Asking(), batch)
+    call_in_thread(lambda: others.append(torch.get_num_threads()))
+    assert used == [max(1, 6 // lanes)] * 2
+    assert others == [6] * 3
+    assert torch.get_num_threads() == 6

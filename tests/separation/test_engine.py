@@ -58,7 +58,7 @@ def test_a_network_that_changes_nothing_gives_the_song_without_lag(rate: int) ->
 @pytest.mark.parametrize("channels", [1, 2, 5])
 @pytest.mark.parametrize("stems", [("vocals", "accompaniment"), ("vocals", "residual")])
 def test_stems_sum_to_the_mix(channels: int, stems: tuple[str, str]) -> None:
-    mix = music(100_001, channels, 48000)
+    mix = music(60_001, channels, 48000)
     engine = Engine(make_tiny(), dataclasses.replace(SHORT, stems=stems))
     found = engine.separate(mix, 48000)
     assert np.abs(found["vocals"]).max() > 1e-3
@@ -137,7 +137,7 @@ def test_channel_pairs_are_independent() -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
 def test_a_batch_changes_nothing(batch_size: int) -> None:
-    mix = music(150_000)
+    mix = music(100_000)
     options = dataclasses.replace(SHORT, batch_size=batch_size)
     found = Engine(make_tiny(), options).separate(mix, 44100)["vocals"]
     np.testing.assert_allclose(

@@ -1,6 +1,9 @@
 """The processor with real weights: any cut of a stream gives the samples of the whole."""
 
 import copy
+import os
+import subprocess
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -26,16 +29,17 @@ from stemkit.samples import Samples
 from stemkit.separation.engine import Engine
 from stemkit.separation.options import EngineOptions
 from stemkit.separation.separator import Separator
+from stemkit.weights.add import AddOptions, add_model
 from stemkit.weights.models import Bag
 from tests.separation.networks import make_identity, make_scaled, make_tiny
 
 CLIP = Path(__file__).parents[2] / "examples" / "audio" / "word-war-vi.ogg"
-FRAMES = 70_001
+FRAMES = 52_001
 
 
 @pytest.fixture(scope="module")
 def song() -> Samples:
-    """Return 1.6 s of a man who speaks over music, (2, frames)."""
+    """Return 1.2 s of a man who speaks over music, (2, frames)."""
     audio, _ = soundfile.read(CLIP, start=3 * 44100, frames=FRAMES, dtype="float32")
     return np.ascontiguousarray(audio.T)
 
@@ -70,9 +74,10 @@ def noise(*shape: int, seed: int = 0) -> Samples:
 @pytest.mark.parametrize(
     ("rate", "block"),
     [
-        *((44100, block) for block in (1, 17, 512, 4096, 44100, FRAMES)),
-        pytest.param(48000, 1, marks=pytest.mark.slow),
-        *((48000, block) for block in (17, 512, 4096, 44100, FRAMES)),
+        *((44100, block) for block in (17, 512, 4096, 44100, FRAMES)),
+        *((48000, block) for block in (17, 44100)),
+        pytest.param(44100, 1, marks=pytest.mark.slow),
+        *(pytest.param(48000, n, marks=pytest.mark.slow) for n in (1, 512, 4096, FRAMES)),
     ],
 )
 def test_a_stream_in_blocks_of_any_size_is_the_whole(
@@ -104,7 +109,7 @@ def test_layouts_give_the_same_stem(
 
 
 def test_eight_threads_get_the_bits_of_one(separator: Separator, song: Samples) -> None:
-    parts = [song[:, i * 7000 : i * 7000 + 22_050] for i in range(8)]
+    parts = [song[:, i * 4000 : i * 4000 + 22_050] for i in range(8)]
     alone = [separator(part, 44100) for part in parts]
     together: dict[int, Samples] = {}
 
@@ -138,17 +143,30 @@ def test_nothing_comes_of_nothing(shape: tuple[int, ...]) -> None:
     assert separator(noise(*shape), 44100).shape == shape
 
 
-def test_all_stems_are_those_of_single_calls(song: Samples, wholes: dict[int, Samples]) -> None:
-    separator = make_small("residual")
+@pytest.mark.parametrize("rest", ["accompaniment", "residual"])
+def test_all_stems_are_those_of_single_calls(
+    song: Samples, wholes: dict[int, Samples], rest: str
+) -> None:
+    separator = make_small(rest)
     before = song.copy()
     stems = separator.separate(song, 44100)
     np.testing.assert_array_equal(song, before)
-    assert tuple(stems) == separator.stems == ("vocals", "accompaniment", "residual")
+    assert tuple(stems) == separator.stems == ("vocals", rest)
     np.testing.assert_array_equal(stems["vocals"], wholes[44100])
-    np.testing.assert_allclose(stems["vocals"] + stems["accompaniment"], song, atol=1e-6)
+    np.testing.assert_allclose(stems["vocals"] + stems[rest], song, atol=1e-6)
     for name, stem in stems.items():
         separator.stem = name
         np.testing.assert_array_equal(separator(song, 44100), stem)
+
+
+@pytest.mark.parametrize(
+    "sources", [("vocals",), ("drums",), ("vocals", "accompaniment"), ("vocals", "drums", "bass")]
+)
+def test_with_the_residual_all_stems_sum_to_the_mix(sources: tuple[str, ...]) -> None:
+    separator, audio = make_quick(stem="residual", model=make_scaled(*sources)), noise(2, 30_000)
+    stems = separator.separate(audio, 44100)
+    assert tuple(stems) == (*sources, "residual")
+    np.testing.assert_allclose(sum(stems.values()), audio, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(500,), (2, 500), (500, 2), (0,), (0, 2)], ids=str)
@@ -193,7 +211,7 @@ def test_all_stems_of_what_is_no_audio_are_refused(bad: Any) -> None:
 def test_the_latency_is_what_a_stream_holds_back_at_most(
     rate: int, block: int, batch_size: int
 ) -> None:
-    separator = make_quick(batch_size=batch_size, segment_seconds=0.25)
+    separator = make_quick(batch_size=batch_size, segment_seconds=0.1, overlap_seconds=0.02)
     latency = separator.latency_at(rate)
     silence = np.zeros(block, np.float32)
     behind = worst = 0
@@ -266,6 +284,17 @@ def test_what_makes_no_sense_is_refused_at_once(
         setattr(separator, name, value)
     assert getattr(separator, name) is before
     np.testing.assert_array_equal(separator(audio, 44100), audio)
+
+
+def test_a_model_where_the_stem_goes_is_told(tmp_path: Path) -> None:
+    save_checkpoint(make_tiny(), tmp_path / "mine.safetensors")
+    add_model(tmp_path / "mine.safetensors", AddOptions(name="mine"))
+    for name in ("stemkit-duo", "mine"):
+        hint = rf"no stem '{name}'; .*; '{name}' is a model, .* Separator\(model='{name}'\)"
+        with pytest.raises(OptionError, match=hint):
+            Separator(name)
+        with pytest.raises(OptionError, match=hint):
+            make_quick().stem = name
 
 
 def test_attributes_can_be_set_between_calls(song: Samples) -> None:
@@ -496,3 +525,29 @@ def test_a_subclass_with_its_own_arguments_is_copied() -> None:
     copied = copy.copy(Quick())
     assert isinstance(copied, Quick)
     assert (copied.stem, copied.segment_seconds) == ("accompaniment", 0.5)
+
+
+FORKS = """
+import multiprocessing
+import signal
+import numpy as np
+from stemkit.separation.separator import Separator
+
+def stream(pickled=None):
+    used = pickled or separator
+    return np.concatenate((used(audio, 44100, reset=False), used.flush()), axis=1)
+
+separator = Separator(device="cpu", precision="float32", segment_seconds=1, overlap_seconds=0.25)
+audio = np.random.default_rng(0).uniform(-1, 1, (2, 60_000)).astype(np.float32)
+expected = stream()
+with multiprocessing.get_context("fork").Pool(1, signal.alarm, (60,)) as pool:
+    for arguments in ((), (separator,)):
+        np.testing.assert_allclose(pool.apply(stream, arguments), expected, atol=1e-6)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_forked_processes_give_what_their_parent_does() -> None:
+    """GNU's OpenMP waits for ever in them, unless it has one thread there."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", FORKS], env=environment, check=True, timeout=120)

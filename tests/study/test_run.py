@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
@@ -26,6 +27,7 @@ from stemkit.study.run import (
     score_example,
 )
 from stemkit.study.summary import MEASURES, Leak, summarize, tabulate_leakage
+from tests.batch.libraries import save_tiny
 from tests.study.making import build_conditions, make_material
 
 OPTIONS = StudyOptions(songs=1, seconds=1)
@@ -194,3 +196,24 @@ def test_a_model_that_is_not_there_stops_the_study_at_once(tmp_path: Path) -> No
     material = find_material(make_material(tmp_path, ("horn",)))
     with pytest.raises(UnknownModelError):
         run_study(material, [Contender("no-such-model")], OPTIONS)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files are UTF-16 there")
+def test_sounds_are_kept_however_long_names_are(tmp_path: Path) -> None:
+    material = make_material(tmp_path / "in", ("horn",))
+    long = "h" * 255
+    (material / "horn").rename(material / long)
+    ends = (".safetensors", "\x01.safetensors")  # the latter is shown as four letters
+    models = [save_tiny(tmp_path / f"{'m' * (254 - len(end))}{end}") for end in ends]
+    save_tiny(tmp_path / "other" / models[0].name)
+    paths = [*models, tmp_path / "other" / models[0].name]
+    contenders = [Contender(str(path)) for path in paths]
+    audio = tmp_path / "audio"
+    for _ in range(2):  # the second replaces what the first wrote
+        study = run_study(find_material(material), contenders, OPTIONS, audio_folder=audio)
+        assert {one.condition for one in study.scores} == {f"alone-{long}"}
+        (folder,) = audio.iterdir()
+        names = [path.name for path in (folder / "01").iterdir()]
+        assert len(names) == 2 + 2 * len(paths)
+        assert sum(" vocals" in name for name in names) == len(paths)
+        assert sum(name.startswith("hhh") for name in names) == 1
