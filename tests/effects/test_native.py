@@ -73,7 +73,11 @@ def test_any_blocks_give_the_samples_of_one_call(
         np.testing.assert_array_equal(streamed, run_native([plugin], audio))
 
 
-@pytest.mark.parametrize("lengths", [[100, 5000], [1, 700], [441]], ids=str)
+@pytest.mark.parametrize(
+    "lengths",
+    [[1, 700], *(pytest.param(each, marks=pytest.mark.slow) for each in ([100, 5000], [441]))],
+    ids=str,
+)
 @pytest.mark.parametrize("names", [*itertools.permutations(LATENT)], ids=" ".join)
 def test_a_long_run_gives_the_samples_of_one_call(
     names: tuple[str, ...], lengths: list[int]
@@ -158,8 +162,14 @@ def test_any_board_gives_the_samples_of_one_call_in_any_blocks(seed: int) -> Non
     np.testing.assert_array_equal(whole, expected, err_msg=str(names))
 
 
-@pytest.mark.parametrize("frames", [0, 1, 3, 5000])
-@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    ("channels", "frames"),
+    [
+        *((2, frames) for frames in (0, 1, 3, 5000)),
+        *((1, frames) for frames in (0, 5000)),
+        *(pytest.param(1, frames, marks=pytest.mark.slow) for frames in (1, 3)),
+    ],
+)
 @pytest.mark.parametrize("tail_frames", [0, 1, 12_000])
 @pytest.mark.parametrize("name", ["Delay", "Reverb", "BrickwallLimiter", "PitchShift"])
 def test_a_tail_is_what_silence_after_the_end_would_give(

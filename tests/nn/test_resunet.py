@@ -58,7 +58,7 @@ def test_shift_by_the_grid_shifts_the_output(architecture: str) -> None:
 
 
 @EVERY
-@pytest.mark.parametrize("loudness", [0, 1e-4, 1])
+@pytest.mark.parametrize("loudness", [0, 1e-4, pytest.param(1, marks=pytest.mark.slow)])
 def test_gradients_are_finite_even_for_silence(architecture: str, loudness: float) -> None:
     network = ResUNet(tiny_config(architecture)).train()
     mix = noise(2, 2, 9000)

@@ -59,7 +59,7 @@ def test_it_hears_where_the_voice_is(song: Samples, network: ResUNet) -> None:
 
 def test_four_stems_take_what_is_theirs() -> None:
     """Plucked low notes are the bass's, bursts of noise the drums', held chords the other's."""
-    seconds, rate = 8, 44100
+    seconds, rate = 5, 44100
     now = np.arange(seconds * rate) / rate
     beat = now % 0.5
     rng = np.random.default_rng(0)
