@@ -98,11 +98,11 @@ def find_audio(
         )
     findings = Findings([], [], [])
     asked = {identify_inode(one) for one in inputs if isinstance(one, Path)}
-    stems: set[Path] = set()
+    left_out: set[Path] = set()
     seen: set[tuple[int, int] | str] = set()
     for found in chain((one for given in inputs for one in _find(given, output)), _look(listed)):
         match found:
-            case FoundFile() if found.identity in seen or found.path in stems:
+            case FoundFile() if found.identity in seen or found.path in left_out:
                 continue
             case FoundFile():
                 seen.add(found.identity)
@@ -112,17 +112,21 @@ def find_audio(
             case OutputFolder() if identify_inode(found.path) in asked:
                 continue
             case OutputFolder():
-                stems |= _list_stems(found.path)
-                findings.left_out.append(found.path)
-            case Path() if found in stems:
+                if written := _list_written(found.path):
+                    left_out |= written
+                    findings.left_out.append(found.path)
+            case Path() if found in left_out:
                 continue
             case _:
                 findings.other.append(found)
     return findings
 
 
-def _list_stems(output: Path) -> set[Path]:
-    """Return what a run wrote into its output folder, or was about to: stems, records, ledger."""
+def _list_written(output: Path) -> set[Path]:
+    """Return what a run wrote into its output folder, or was about to: stems, records, ledger.
+
+    There is nothing where its ledger names no song or can't be read.
+    """
     from stemkit.batch.driving import read  # which needs this module
 
     try:
@@ -130,11 +134,10 @@ def _list_stems(output: Path) -> set[Path]:
             entries = list(ledger.entries()) if ledger else []
     except LedgerError:  # perhaps of a newer stemkit
         return set()
-    files = {output / name for one in entries for name in (*one.targets.values(), one.record_name)}
-    files.add(ledger_folder(output))
+    files = {ledger_folder(output)} if entries else set()
     for entry in entries:
-        for stem, name in islice(entry.targets.items(), 1):
-            files.add(name_original(output / name, stem))
+        files |= {output / name for name in (*entry.targets.values(), entry.record_name)}
+        files |= {name_original(output / entry.name, stem) for stem in islice(entry.targets, 1)}
     return files
 
 

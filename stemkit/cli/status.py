@@ -34,19 +34,19 @@ def status(folder: "Place", only_failed: bool, as_json: bool) -> int:
         driver = ledger.driver() if is_driven(folder) else None
         refused = list(ledger.refused())
         failed = [*ledger.entries("failed"), *refused]
+        counts = _count(ledger, driver, len(failed))
         if as_json:
             entries = failed if only_failed else [*ledger.entries(), *refused]
-            click.echo(json.dumps(_to_json(ledger, driver, entries)))
+            click.echo(json.dumps(_to_json(ledger, driver, counts, entries)))
         else:
             if not only_failed:
-                click.echo(_summarise(ledger, driver))
+                click.echo(_summarise(ledger, driver, counts))
             for entry in failed:
                 click.echo(printable(f"failed {entry.source}: {entry.error}"))
     return 1 if failed else 0
 
 
-def _summarise(ledger: "Ledger", driver: "Driver | None") -> str:
-    counts = _count(ledger, driver)
+def _summarise(ledger: "Ledger", driver: "Driver | None", counts: dict[str, int]) -> str:
     lines = [", ".join(f"{count} {what}" for what, count in counts.items()) or "no songs"]
     audio_seconds, seconds = ledger.total_seconds()
     if seconds:
@@ -56,23 +56,26 @@ def _summarise(ledger: "Ledger", driver: "Driver | None") -> str:
     return "\n".join(lines)
 
 
-def _count(ledger: "Ledger", driver: "Driver | None") -> dict[str, int]:
+def _count(ledger: "Ledger", driver: "Driver | None", failed: int) -> dict[str, int]:
     """Return how many songs have each status; without a run none is running."""
     counts: dict[str, int] = dict(ledger.count().items())
-    if refused := sum(1 for _ in ledger.refused()):
-        counts["failed"] = counts.get("failed", 0) + refused
+    if failed:
+        counts["failed"] = failed
     if driver is None and (left := counts.pop("running", 0)):
         counts["interrupted"] = counts.get("interrupted", 0) + left
     return {status: counts[status] for status in ORDER if status in counts}
 
 
 def _to_json(
-    ledger: "Ledger", driver: "Driver | None", entries: "Iterable[Entry]"
+    ledger: "Ledger",
+    driver: "Driver | None",
+    counts: dict[str, int],
+    entries: "Iterable[Entry]",
 ) -> dict[str, object]:
     return {
         "version": 1,
         "ledger": str(ledger.path),
         "run": driver and dataclasses.asdict(driver),
-        "counts": _count(ledger, driver),
+        "counts": counts,
         "jobs": [dataclasses.asdict(entry) for entry in entries],
     }

@@ -106,7 +106,9 @@ def test_a_ledger_that_can_not_be_read_hides_no_songs(library: Path) -> None:
     write_song(library / "z" / "song" / "vocals.wav")
     (library / "z" / ".stemkit").mkdir()
     (library / "z" / ".stemkit" / "ledger.sqlite").write_text("of a newer stemkit")
-    assert songs(find(library), library) == ["z/song.wav", "z/song/vocals.wav"]
+    findings = find(library)
+    assert songs(findings, library) == ["z/song.wav", "z/song/vocals.wav"]
+    assert findings.left_out == []
 
 
 def test_a_folder_is_no_output_folder_for_a_hidden_folder_in_it(library: Path) -> None:

@@ -268,21 +268,27 @@ def test_a_stem_that_is_gone_is_told_and_the_project_made_anew_with_it(
     assert "vocals.wav" in (out / "one" / "one.rpp").read_text()
 
 
-def is_muted(route: ElementTree.Element) -> bool:
-    return any(one.get("muted") == "1" for one in route.iter("MuteMaster"))
-
-
-def test_the_mix_of_a_preset_is_not_heard_on_top_of_its_stems(
-    songs: Path, model: str, tmp_path: Path
-) -> None:
+@pytest.fixture
+def both(tmp_path: Path) -> Path:
+    """Return a preset of two stems and their mix."""
     preset = tmp_path / "both.toml"
     preset.write_text(
         'version = 1\nsummary = "t"\n[stems.vocals]\n[stems.accompaniment]\n'
         '[mix]\nname = "sum"\nstem_files = true\n'
     )
+    return preset
+
+
+def is_muted(route: ElementTree.Element) -> bool:
+    return any(one.get("muted") == "1" for one in route.iter("MuteMaster"))
+
+
+def test_the_mix_of_a_preset_is_not_heard_on_top_of_its_stems(
+    songs: Path, model: str, tmp_path: Path, both: Path
+) -> None:
     out = tmp_path / "out"
     every = ",".join(FILES)
-    assert separate(songs / "one.wav", out, model, "-p", str(preset), "--handoff", every) == 0
+    assert separate(songs / "one.wav", out, model, "-p", str(both), "--handoff", every) == 0
     lines = (out / "one" / "one.rpp").read_text().split()
     muted = [int(lines[at + 1]) for at, word in enumerate(lines) if word == "MUTESOLO"]
     assert muted == [0, 0, 1, 1]
@@ -351,15 +357,10 @@ def test_twins_without_a_record_are_handed_off(songs: Path, model: str, tmp_path
 
 
 def test_the_mix_of_a_preset_is_muted_without_a_record_too(
-    songs: Path, model: str, tmp_path: Path
+    songs: Path, model: str, tmp_path: Path, both: Path
 ) -> None:
-    preset = tmp_path / "both.toml"
-    preset.write_text(
-        'version = 1\nsummary = "t"\n[stems.vocals]\n[stems.accompaniment]\n'
-        '[mix]\nname = "sum"\nstem_files = true\n'
-    )
     out = tmp_path / "out"
-    options = ["-p", str(preset), "--provenance", "off"]
+    options = ["-p", str(both), "--provenance", "off"]
     assert separate(songs, out, model, *options) == 0
     assert separate(songs, out, model, *options, "--handoff", "audacity") == 0
     said = (out / "one" / "one.lof").read_text()

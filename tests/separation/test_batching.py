@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -462,14 +462,6 @@ def test_songs_at_once_are_songs_one_after_another_to_the_bit(workers: int) -> N
         crew.start(partial(engine.separate, song, 44100))
     for found, alone in zip(crew.join(), expected, strict=True):
         np.testing.assert_array_equal(found["vocals"], alone)
-
-
-@pytest.fixture
-def four_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    yield
-    torch.set_num_threads(before)
 
 
 class ThreadCounter(Identity):

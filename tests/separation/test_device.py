@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -48,14 +48,6 @@ def time_product(dtype: torch.dtype) -> float:
     began = time.perf_counter()
     torch.mm(left, right)
     return time.perf_counter() - began
-
-
-@pytest.fixture
-def four_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    yield
-    torch.set_num_threads(before)
 
 
 def call_in_thread(function: Callable[[], object]) -> None:
